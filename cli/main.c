@@ -1,0 +1,7 @@
+#include <stdio.h>
+
+int main(void)
+{
+    puts("attend " ATT_VERSION);
+    return 0;
+}

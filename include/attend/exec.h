@@ -1,0 +1,33 @@
+/* How a call runs: threads and instruction set. Never what it computes: results have the same bits for any number of
+ * threads. Passing NULL means one thread and the best instruction set of this machine. */
+#ifndef ATTEND_EXEC_H
+#define ATTEND_EXEC_H
+
+#include <attend/export.h>
+#include <attend/status.h>
+
+ATT_BEGIN
+
+typedef enum att_isa {
+    ATT_ISA_BEST = 0,     /* whatever this machine does best                        */
+    ATT_ISA_REF = 1,      /* the readable reference kernels                         */
+    ATT_ISA_PORTABLE = 2, /* SIMD sources built with the compiler's baseline flags  */
+    ATT_ISA_AVX2 = 3,     /* AVX2 + FMA + F16C                                      */
+    ATT_ISA_AVX512 = 4    /* AVX-512 F, BW, DQ, VL                                  */
+} att_isa;
+
+typedef struct att_exec {
+    int threads; /* 0 or 1: the calling thread alone; n: it and n - 1 others */
+    att_isa isa; /* an upper bound; a higher one than the machine has is lowered silently to the machine's */
+} att_exec;
+
+/* The best level that this CPU has and this operating system saves the registers of. */
+ATT_API att_isa att_isa_detect(void);
+ATT_API const char *att_isa_name(att_isa isa); /* "avx2" */
+ATT_API att_status att_isa_parse(const char *name, att_isa *isa);
+/* Processors this process may run on. */
+ATT_API int att_cpu_count(void);
+
+ATT_END
+
+#endif

@@ -1,0 +1,392 @@
+/* One vector of floats, whatever the instruction set this file is compiled for. Everything here is static: a variant's
+ * helpers must never be shared with another variant by the linker.
+ *
+ *   vf          VF_LANES floats          vm   a mask of as many booleans
+ *   vf_load_n / vf_store_n touch exactly the first n < VF_LANES elements; the rest of a loaded vector is 0. */
+#ifndef ATT_SIMD_H
+#define ATT_SIMD_H
+
+#include <math.h>
+#include <stdint.h>
+#include <string.h>
+
+#define ATT_GLUE_(a, b)   a##_##b
+#define ATT_GLUE(a, b)    ATT_GLUE_(a, b)
+#define ATT_VARIANT(name) ATT_GLUE(name, ATT_VARIANT_NAME) /* att_register_gemm -> att_register_gemm_avx2 */
+
+#define VF_INLINE static inline __attribute__((always_inline, unused))
+
+#if defined(__AVX512F__) && defined(__AVX512DQ__) && defined(__AVX512BW__) && defined(__AVX512VL__)
+
+#include <immintrin.h>
+#define VF_LANES 16
+typedef __m512 vf;
+typedef __mmask16 vm;
+
+VF_INLINE vm vm_first(int64_t n)
+{
+    return (vm)((1u << n) - 1u);
+}
+VF_INLINE vf vf_set1(float a)
+{
+    return _mm512_set1_ps(a);
+}
+VF_INLINE vf vf_zero(void)
+{
+    return _mm512_setzero_ps();
+}
+VF_INLINE vf vf_load(const float *p)
+{
+    return _mm512_loadu_ps(p);
+}
+VF_INLINE void vf_store(float *p, vf a)
+{
+    _mm512_storeu_ps(p, a);
+}
+VF_INLINE vf vf_load_n(const float *p, int64_t n)
+{
+    return _mm512_maskz_loadu_ps(vm_first(n), p);
+}
+VF_INLINE void vf_store_n(float *p, vf a, int64_t n)
+{
+    _mm512_mask_storeu_ps(p, vm_first(n), a);
+}
+VF_INLINE vf vf_add(vf a, vf b)
+{
+    return _mm512_add_ps(a, b);
+}
+VF_INLINE vf vf_sub(vf a, vf b)
+{
+    return _mm512_sub_ps(a, b);
+}
+VF_INLINE vf vf_mul(vf a, vf b)
+{
+    return _mm512_mul_ps(a, b);
+}
+VF_INLINE vf vf_div(vf a, vf b)
+{
+    return _mm512_div_ps(a, b);
+}
+VF_INLINE vf vf_sqrt(vf a)
+{
+    return _mm512_sqrt_ps(a);
+}
+VF_INLINE vf vf_fma(vf a, vf b, vf c)
+{
+    return _mm512_fmadd_ps(a, b, c);
+} /*  a*b + c */
+VF_INLINE vf vf_fnma(vf a, vf b, vf c)
+{
+    return _mm512_fnmadd_ps(a, b, c);
+} /* -a*b + c */
+VF_INLINE vf vf_max(vf a, vf b)
+{
+    return _mm512_max_ps(a, b);
+} /* b when a is NaN */
+VF_INLINE vf vf_min(vf a, vf b)
+{
+    return _mm512_min_ps(a, b);
+}
+VF_INLINE vf vf_abs(vf a)
+{
+    return _mm512_abs_ps(a);
+}
+VF_INLINE vf vf_copysign(vf magnitude, vf sign)
+{
+    return _mm512_or_ps(_mm512_andnot_ps(_mm512_set1_ps(-0.0f), magnitude), _mm512_and_ps(_mm512_set1_ps(-0.0f), sign));
+}
+VF_INLINE vf vf_round(vf a)
+{
+    return _mm512_roundscale_ps(a, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC);
+}
+VF_INLINE vf vf_ldexp(vf a, vf n)
+{
+    return _mm512_scalef_ps(a, n);
+} /* a * 2^n, n integral, no early overflow */
+VF_INLINE vf vf_rcp_fast(vf a)
+{
+    return _mm512_rcp14_ps(a);
+} /* 1/a to 14 bits */
+VF_INLINE vm vf_lt(vf a, vf b)
+{
+    return _mm512_cmp_ps_mask(a, b, _CMP_LT_OQ);
+}
+VF_INLINE vm vf_le(vf a, vf b)
+{
+    return _mm512_cmp_ps_mask(a, b, _CMP_LE_OQ);
+}
+VF_INLINE vm vf_isnan(vf a)
+{
+    return _mm512_cmp_ps_mask(a, a, _CMP_UNORD_Q);
+}
+VF_INLINE vf vf_select(vm m, vf yes, vf no)
+{
+    return _mm512_mask_blend_ps(m, no, yes);
+}
+VF_INLINE int vm_any(vm m)
+{
+    return m != 0;
+}
+
+#elif defined(__AVX2__) && defined(__FMA__)
+
+#include <immintrin.h>
+#define VF_LANES 8
+typedef __m256 vf;
+typedef __m256 vm;
+
+VF_INLINE __m256i vm_first(int64_t n)
+{
+    return _mm256_cmpgt_epi32(_mm256_set1_epi32((int)n), _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7));
+}
+VF_INLINE vf vf_set1(float a)
+{
+    return _mm256_set1_ps(a);
+}
+VF_INLINE vf vf_zero(void)
+{
+    return _mm256_setzero_ps();
+}
+VF_INLINE vf vf_load(const float *p)
+{
+    return _mm256_loadu_ps(p);
+}
+VF_INLINE void vf_store(float *p, vf a)
+{
+    _mm256_storeu_ps(p, a);
+}
+VF_INLINE vf vf_load_n(const float *p, int64_t n)
+{
+    return _mm256_maskload_ps(p, vm_first(n));
+}
+VF_INLINE void vf_store_n(float *p, vf a, int64_t n)
+{
+    _mm256_maskstore_ps(p, vm_first(n), a);
+}
+VF_INLINE vf vf_add(vf a, vf b)
+{
+    return _mm256_add_ps(a, b);
+}
+VF_INLINE vf vf_sub(vf a, vf b)
+{
+    return _mm256_sub_ps(a, b);
+}
+VF_INLINE vf vf_mul(vf a, vf b)
+{
+    return _mm256_mul_ps(a, b);
+}
+VF_INLINE vf vf_div(vf a, vf b)
+{
+    return _mm256_div_ps(a, b);
+}
+VF_INLINE vf vf_sqrt(vf a)
+{
+    return _mm256_sqrt_ps(a);
+}
+VF_INLINE vf vf_fma(vf a, vf b, vf c)
+{
+    return _mm256_fmadd_ps(a, b, c);
+}
+VF_INLINE vf vf_fnma(vf a, vf b, vf c)
+{
+    return _mm256_fnmadd_ps(a, b, c);
+}
+VF_INLINE vf vf_max(vf a, vf b)
+{
+    return _mm256_max_ps(a, b);
+}
+VF_INLINE vf vf_min(vf a, vf b)
+{
+    return _mm256_min_ps(a, b);
+}
+VF_INLINE vf vf_abs(vf a)
+{
+    return _mm256_andnot_ps(_mm256_set1_ps(-0.0f), a);
+}
+VF_INLINE vf vf_copysign(vf magnitude, vf sign)
+{
+    vf bit = _mm256_set1_ps(-0.0f);
+    return _mm256_or_ps(_mm256_andnot_ps(bit, magnitude), _mm256_and_ps(bit, sign));
+}
+VF_INLINE vf vf_round(vf a)
+{
+    return _mm256_round_ps(a, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC);
+}
+VF_INLINE vf vf_exp2i(__m256i n) /* 2^n for -126 <= n <= 127 */
+{
+    return _mm256_castsi256_ps(_mm256_slli_epi32(_mm256_add_epi32(n, _mm256_set1_epi32(127)), 23));
+}
+VF_INLINE vf vf_ldexp(vf a, vf n) /* in two halves, so that neither 2^(n/2) over- nor underflows for |n| <= 252 */
+{
+    __m256i whole = _mm256_cvtps_epi32(n), half = _mm256_srai_epi32(whole, 1);
+    return _mm256_mul_ps(_mm256_mul_ps(a, vf_exp2i(half)), vf_exp2i(_mm256_sub_epi32(whole, half)));
+}
+VF_INLINE vf vf_rcp_fast(vf a)
+{
+    return _mm256_rcp_ps(a);
+} /* 1/a to 12 bits */
+VF_INLINE vm vf_lt(vf a, vf b)
+{
+    return _mm256_cmp_ps(a, b, _CMP_LT_OQ);
+}
+VF_INLINE vm vf_le(vf a, vf b)
+{
+    return _mm256_cmp_ps(a, b, _CMP_LE_OQ);
+}
+VF_INLINE vm vf_isnan(vf a)
+{
+    return _mm256_cmp_ps(a, a, _CMP_UNORD_Q);
+}
+VF_INLINE vf vf_select(vm m, vf yes, vf no)
+{
+    return _mm256_blendv_ps(no, yes, m);
+}
+VF_INLINE int vm_any(vm m)
+{
+    return _mm256_movemask_ps(m) != 0;
+}
+
+#else /* the compiler's own vectors: any processor */
+
+#define VF_LANES 4
+typedef float vf __attribute__((vector_size(16)));
+typedef int32_t vm __attribute__((vector_size(16)));
+
+VF_INLINE vf vf_set1(float a)
+{
+    return (vf){a, a, a, a};
+}
+VF_INLINE vf vf_zero(void)
+{
+    return vf_set1(0.0f);
+}
+VF_INLINE vf vf_load(const float *p)
+{
+    vf a;
+    memcpy(&a, p, sizeof a);
+    return a;
+}
+VF_INLINE void vf_store(float *p, vf a)
+{
+    memcpy(p, &a, sizeof a);
+}
+VF_INLINE vf vf_load_n(const float *p, int64_t n)
+{
+    vf a = vf_zero();
+    for (int64_t i = 0; i < n; i++) a[i] = p[i];
+    return a;
+}
+VF_INLINE void vf_store_n(float *p, vf a, int64_t n)
+{
+    for (int64_t i = 0; i < n; i++) p[i] = a[i];
+}
+VF_INLINE vf vf_add(vf a, vf b)
+{
+    return a + b;
+}
+VF_INLINE vf vf_sub(vf a, vf b)
+{
+    return a - b;
+}
+VF_INLINE vf vf_mul(vf a, vf b)
+{
+    return a * b;
+}
+VF_INLINE vf vf_div(vf a, vf b)
+{
+    return a / b;
+}
+VF_INLINE vf vf_sqrt(vf a)
+{
+    for (int i = 0; i < VF_LANES; i++) a[i] = sqrtf(a[i]);
+    return a;
+}
+VF_INLINE vf vf_fma(vf a, vf b, vf c)
+{
+    return a * b + c;
+}
+VF_INLINE vf vf_fnma(vf a, vf b, vf c)
+{
+    return c - a * b;
+}
+VF_INLINE vf vf_select(vm m, vf yes, vf no)
+{
+    return (vf)(((vm)yes & m) | ((vm)no & ~m));
+}
+VF_INLINE vm vf_lt(vf a, vf b)
+{
+    return a < b;
+}
+VF_INLINE vm vf_le(vf a, vf b)
+{
+    return a <= b;
+}
+VF_INLINE vm vf_isnan(vf a)
+{
+    return a != a;
+}
+VF_INLINE int vm_any(vm m)
+{
+    return (m[0] | m[1] | m[2] | m[3]) != 0;
+}
+VF_INLINE vf vf_max(vf a, vf b)
+{
+    return vf_select(a > b, a, b);
+}
+VF_INLINE vf vf_min(vf a, vf b)
+{
+    return vf_select(a < b, a, b);
+}
+VF_INLINE vf vf_abs(vf a)
+{
+    return (vf)((vm)a & (vm){INT32_MAX, INT32_MAX, INT32_MAX, INT32_MAX});
+}
+VF_INLINE vf vf_copysign(vf magnitude, vf sign)
+{
+    vm bit = {INT32_MIN, INT32_MIN, INT32_MIN, INT32_MIN};
+    return (vf)(((vm)magnitude & ~bit) | ((vm)sign & bit));
+}
+VF_INLINE vf vf_round(vf a)
+{
+    for (int i = 0; i < VF_LANES; i++) a[i] = nearbyintf(a[i]);
+    return a;
+}
+VF_INLINE vf vf_ldexp(vf a, vf n)
+{
+    for (int i = 0; i < VF_LANES; i++) a[i] = ldexpf(a[i], n[i] != n[i] ? 0 : (int)n[i]);
+    return a;
+}
+VF_INLINE vf vf_rcp_fast(vf a)
+{
+    return vf_set1(1.0f) / a;
+}
+
+#endif
+
+/* The sum of all lanes, halves first: ((a0+a4)+(a2+a6)) + ((a1+a5)+(a3+a7)). The order is fixed per instruction set. */
+VF_INLINE float vf_sum(vf a)
+{
+    float lane[VF_LANES];
+    vf_store(lane, a);
+    for (int half = VF_LANES / 2; half > 0; half /= 2)
+        for (int i = 0; i < half; i++) lane[i] += lane[i + half];
+    return lane[0];
+}
+
+VF_INLINE float vf_hmax(vf a)
+{
+    float lane[VF_LANES];
+    vf_store(lane, a);
+    for (int half = VF_LANES / 2; half > 0; half /= 2)
+        for (int i = 0; i < half; i++) lane[i] = lane[i] > lane[i + half] ? lane[i] : lane[i + half];
+    return lane[0];
+}
+
+/* 1/a to about 1e-7 relative: one Newton step on the fast estimate. a normal, 1e-37 < |a| < 1e37. */
+VF_INLINE vf vf_rcp(vf a)
+{
+    vf r = vf_rcp_fast(a);
+    return vf_fma(r, vf_fnma(a, r, vf_set1(1.0f)), r);
+}
+
+#endif

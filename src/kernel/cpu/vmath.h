@@ -1,0 +1,52 @@
+/* Elementary functions on vectors, from simd.h's operations alone. Errors are measured in tests/kernel. */
+#ifndef ATT_VMATH_H
+#define ATT_VMATH_H
+
+#include "kernel/cpu/simd.h"
+
+/* e^x, relative error < 1.2e-7; below -103.97 gives 0, above 88.72 gives inf, NaN stays NaN.
+ * x = n ln2 + r with |r| <= ln2/2, and a polynomial of degree 6 for e^r (minimax, fitted to 7e-9). */
+VF_INLINE vf vf_exp(vf x)
+{
+    vf clamped = vf_min(vf_set1(89.0f), vf_max(vf_set1(-104.0f), x)); /* NaN: max gives x, min gives x */
+    vf n = vf_round(vf_mul(clamped, vf_set1(1.44269504f)));
+    vf r = vf_fnma(n, vf_set1(0.693359375f), clamped);
+    r = vf_fnma(n, vf_set1(-2.12194440e-4f), r);
+    vf p = vf_set1(1.9875691500e-4f);
+    p = vf_fma(p, r, vf_set1(1.3981999507e-3f));
+    p = vf_fma(p, r, vf_set1(8.3334519073e-3f));
+    p = vf_fma(p, r, vf_set1(4.1665795894e-2f));
+    p = vf_fma(p, r, vf_set1(1.6666665459e-1f));
+    p = vf_fma(p, r, vf_set1(5.0000001201e-1f));
+    p = vf_fma(p, vf_mul(r, r), vf_add(r, vf_set1(1.0f)));
+    return vf_ldexp(p, n);
+}
+
+/* tanh x, absolute error < 2e-7: a rational function of degrees 13 and 6 on |x| < 7.91, +-1 beyond. NaN stays NaN. */
+VF_INLINE vf vf_tanh(vf x)
+{
+    vf t = vf_min(vf_set1(7.90531110763549805f), vf_max(vf_set1(-7.90531110763549805f), x));
+    vf s = vf_mul(t, t);
+    vf p = vf_set1(-2.76076847742355e-16f);
+    p = vf_fma(p, s, vf_set1(2.00018790482477e-13f));
+    p = vf_fma(p, s, vf_set1(-8.60467152213735e-11f));
+    p = vf_fma(p, s, vf_set1(5.12229709037114e-08f));
+    p = vf_fma(p, s, vf_set1(1.48572235717979e-05f));
+    p = vf_fma(p, s, vf_set1(6.37261928875436e-04f));
+    p = vf_fma(p, s, vf_set1(4.89352455891786e-03f));
+    vf q = vf_set1(1.19825839466702e-06f);
+    q = vf_fma(q, s, vf_set1(1.18534705686654e-04f));
+    q = vf_fma(q, s, vf_set1(2.26843463243900e-03f));
+    q = vf_fma(q, s, vf_set1(4.89352518554385e-03f));
+    return vf_div(vf_mul(t, p), q);
+}
+
+/* 1 / (1 + e^-x), absolute error < 1e-7. */
+VF_INLINE vf vf_sigmoid(vf x)
+{
+    vf e = vf_exp(vf_sub(vf_zero(), vf_abs(x))); /* in (0, 1]: no overflow */
+    vf small = vf_div(e, vf_add(vf_set1(1.0f), e));
+    return vf_select(vf_lt(x, vf_zero()), small, vf_sub(vf_set1(1.0f), small));
+}
+
+#endif

@@ -1,0 +1,2 @@
+/* Every header of reference prototypes, once per precision: see both.h. */
+#include "kernel/ref/gemm.h"

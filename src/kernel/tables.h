@@ -1,0 +1,18 @@
+/* The contract between op/ and the kernels: one table of functions per instruction set. A table starts as the
+ * reference; each SIMD variant overrides what it improves. Kernels work on one tile on the calling thread; op/ cuts the
+ * work into tiles of fixed size, so that results do not depend on the number of threads. */
+#ifndef ATT_TABLES_H
+#define ATT_TABLES_H
+
+#include <stdint.h>
+
+#include <attend/exec.h>
+
+#include "kernel/gemm.h"
+
+typedef struct att_kernels {
+    att_isa isa;
+    att_gemm_kernels gemm;
+} att_kernels;
+
+#endif

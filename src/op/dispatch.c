@@ -1,0 +1,51 @@
+/* The only file that knows all variants of the kernels. */
+#include "op/dispatch.h"
+
+#include <pthread.h>
+#include <string.h>
+
+static att_kernels tables[ATT_ISA_AVX512 + 1]; /* indexed by att_isa; built once, read-only afterwards */
+static pthread_once_t built = PTHREAD_ONCE_INIT;
+
+static void build(void)
+{
+    for (int isa = ATT_ISA_REF; isa <= ATT_ISA_AVX512; isa++) tables[isa].isa = (att_isa)isa;
+}
+
+att_isa att_isa_detect(void)
+{
+#if defined(ATT_HAVE_X86)
+    __builtin_cpu_init(); /* its feature bits also ask the operating system (XGETBV) */
+    if (__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512dq") &&
+        __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("fma"))
+        return ATT_ISA_AVX512;
+    if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma")) return ATT_ISA_AVX2;
+#endif
+    return ATT_ISA_PORTABLE;
+}
+
+const att_kernels *att_kernels_for(const att_exec *exec)
+{
+    static _Thread_local att_isa machine; /* ATT_ISA_BEST = 0: not asked yet */
+    if (machine == ATT_ISA_BEST) machine = att_isa_detect();
+    pthread_once(&built, build);
+    att_isa wanted = exec && exec->isa != ATT_ISA_BEST ? exec->isa : machine;
+    return &tables[wanted < machine ? wanted : machine];
+}
+
+static const char *const isa_names[] = {"best", "ref", "portable", "avx2", "avx512"};
+
+const char *att_isa_name(att_isa isa)
+{
+    return (size_t)isa < sizeof isa_names / sizeof *isa_names ? isa_names[isa] : "unknown";
+}
+
+att_status att_isa_parse(const char *name, att_isa *isa)
+{
+    for (size_t i = 0; i < sizeof isa_names / sizeof *isa_names; i++)
+        if (strcmp(name, isa_names[i]) == 0) {
+            *isa = (att_isa)i;
+            return ATT_OK;
+        }
+    return att_fail(ATT_E_VALUE, "isa: '%s', expected best, ref, portable, avx2 or avx512", name);
+}
