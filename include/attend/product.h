@@ -1,0 +1,51 @@
+/* Dense matrix products, with bias and activation fused, and weights packed once for many calls. */
+#ifndef ATTEND_PRODUCT_H
+#define ATTEND_PRODUCT_H
+
+#include <attend/exec.h>
+#include <attend/memory.h>
+#include <attend/view.h>
+
+ATT_BEGIN
+
+typedef enum att_activation {
+    ATT_ACT_NONE = 0,
+    ATT_ACT_RELU,
+    ATT_ACT_TANH,
+    ATT_ACT_SIGMOID,
+    ATT_ACT_GELU,      /* 0.5 x (1 + erf(x / sqrt 2))                                     (Hendrycks & Gimpel 2016) */
+    ATT_ACT_GELU_TANH, /* its approximation 0.5 x (1 + tanh(sqrt(2/pi) (x + 0.044715 x^3))), as GPT-2 uses it        */
+    ATT_ACT_SILU       /* x sigmoid(x) */
+} att_activation;
+
+typedef struct att_product_desc {
+    int accumulate;            /* 0: c = ..., 1: c += ... */
+    att_activation activation; /* applied to a b + bias; not with accumulate */
+} att_product_desc;
+
+/* A right operand b(K,N) rearranged for the kernels of one instruction set. Filled by att_product_pack. */
+typedef struct att_packed {
+    int64_t K, N;
+    att_isa isa;
+    void *data;
+} att_packed;
+
+/* c(M,N) = act(a(M,K) b(K,N) + bias(N)), or c += a b + bias.
+ * float32 or float64 throughout; any strides (a transposed operand is a view); bias may be absent. c must not overlap
+ * the inputs. Each element of c is one fixed-order sum over k: the same bits for any number of threads and any M, so
+ * that a row of a batch equals that row alone. No allocation. K = 0 gives act(bias).
+ * Fails with ATT_E_SHAPE, ATT_E_DTYPE, ATT_E_WORKSPACE. */
+ATT_API att_status att_product(const att_product_desc *desc, const att_exec *exec, const att_view *c, const att_view *a,
+                               const att_view *b, const att_view *bias, att_span workspace);
+ATT_API att_status att_product_workspace(const att_exec *exec, int64_t M, int64_t N, int64_t K, size_t *bytes);
+
+/* Pack b(K,N) (float32) into `memory` of att_product_pack_bytes(); `packed` then refers to that memory. */
+ATT_API size_t att_product_pack_bytes(const att_exec *exec, int64_t K, int64_t N);
+ATT_API att_status att_product_pack(const att_exec *exec, att_packed *packed, const att_view *b, att_span memory);
+/* As att_product with the packed b: the same bits. Fails with ATT_E_VALUE when packed for another instruction set. */
+ATT_API att_status att_product_packed(const att_product_desc *desc, const att_exec *exec, const att_view *c,
+                                      const att_view *a, const att_packed *b, const att_view *bias, att_span workspace);
+
+ATT_END
+
+#endif
