@@ -1,0 +1,39 @@
+/* Inside of parameters: what the tape needs of them. */
+#ifndef ATT_PARAMS_H
+#define ATT_PARAMS_H
+
+#include <attend/tape.h>
+
+#include "base/base.h"
+
+/* A weight matrix packed for the kernels, remade when the parameters changed. */
+typedef struct att_pack_cache {
+    att_packed packed;
+    att_span memory;
+    int64_t version; /* of the parameters when packed; -1: never */
+} att_pack_cache;
+
+struct att_parameter {
+    att_params *owner;
+    char *name;
+    att_view value, gradient;
+    int64_t offset; /* in the flat arrays, floats */
+    att_init init;
+    double scale;
+    bool gradient_valid;         /* false: the content is of an older sum and the next write replaces it */
+    att_pack_cache pack, pack_t; /* value as right operand, and its transpose */
+};
+
+struct att_params {
+    const att_allocator *allocator;
+    att_parameter **list;
+    int64_t count, capacity;
+    float *values, *gradients; /* flat */
+    int64_t elements;
+    int64_t version;
+};
+
+/* The packed form of p's value (2-D), or of its transpose. */
+att_status att_parameter_packed(att_parameter *p, const att_exec *exec, bool transposed, const att_packed **out);
+
+#endif
