@@ -1,0 +1,107 @@
+#include "text/bpe.h"
+
+void att_merges_init(att_merges *m, const att_allocator *allocator)
+{
+    *m = (att_merges){.index.allocator = allocator};
+}
+
+void att_merges_release(att_merges *m)
+{
+    const att_allocator *a = m->index.allocator;
+    att_free(a, m->list, m->capacity * sizeof *m->list);
+    att_pairs_release(&m->index);
+    att_merges_init(m, a);
+}
+
+att_status att_merges_add(att_merges *m, int32_t left, int32_t right, int32_t result)
+{
+    int64_t n = m->index.count;
+    ATT_REQUIRE(n < INT32_MAX, ATT_E_MEMORY, "more than %d merges", INT32_MAX);
+    ATT_REQUIRE(att_pairs_find(&m->index, left, right) < 0, ATT_E_FORMAT, "merge %lld repeats an earlier one",
+                (long long)n);
+    void *list = m->list;
+    ATT_TRY(att_grow(m->index.allocator, &list, &m->capacity, (size_t)n + 1, sizeof *m->list));
+    m->list = list;
+    m->list[n] = (att_merge){left, right, result};
+    int32_t found;
+    return att_pairs_add(&m->index, left, right, (int32_t)n, &found);
+}
+
+/* ---- a binary heap of candidates: smallest rank first, then leftmost ---- */
+
+static bool before(att_bpe_candidate a, att_bpe_candidate b)
+{
+    return a.rank != b.rank ? a.rank < b.rank : a.at < b.at;
+}
+
+static void push(att_bpe_candidate *heap, int64_t *n, att_bpe_candidate c)
+{
+    int64_t i = (*n)++;
+    for (; i > 0 && before(c, heap[(i - 1) / 2]); i = (i - 1) / 2) heap[i] = heap[(i - 1) / 2];
+    heap[i] = c;
+}
+
+static att_bpe_candidate pop(att_bpe_candidate *heap, int64_t *n)
+{
+    att_bpe_candidate top = heap[0], last = heap[--*n];
+    int64_t i = 0;
+    for (int64_t child; (child = 2 * i + 1) < *n; i = child) {
+        if (child + 1 < *n && before(heap[child + 1], heap[child])) child++;
+        if (!before(heap[child], last)) break;
+        heap[i] = heap[child];
+    }
+    heap[i] = last;
+    return top;
+}
+
+/* ---- encoding ---- */
+
+/* Symbol `at` and the one after it may be a merge: then it becomes a candidate. */
+static void consider(const att_merges *m, att_bpe_scratch *s, int64_t *n, int32_t at)
+{
+    if (at < 0 || s->symbol[at].next < 0) return;
+    int32_t left = s->symbol[at].piece, right = s->symbol[s->symbol[at].next].piece;
+    if (left < 0 || right < 0) return;
+    int32_t rank = att_pairs_find(&m->index, left, right);
+    if (rank >= 0) push(s->heap, n, (att_bpe_candidate){rank, at});
+}
+
+/* A candidate is stale when one of its two symbols has merged with another since. */
+static bool is_stale(const att_merges *m, const att_bpe_scratch *s, att_bpe_candidate c)
+{
+    int32_t next = s->symbol[c.at].next;
+    return s->symbol[c.at].piece != m->list[c.rank].left || next < 0 || s->symbol[next].piece != m->list[c.rank].right;
+}
+
+static void join(att_bpe_scratch *s, int32_t at, int32_t result)
+{
+    att_bpe_symbol *left = &s->symbol[at], *right = &s->symbol[left->next];
+    left->piece = result;
+    left->end = right->end;
+    left->next = right->next;
+    if (right->next >= 0) s->symbol[right->next].prev = at;
+    right->piece = -2;
+}
+
+/* Every candidate enters the heap when its pair comes to be: n - 1 at the start, two a merge, so at most 3 n. */
+void att_bpe_merge(const att_merges *merges, att_bpe_scratch *s, int32_t n, double dropout, att_random *random)
+{
+    int64_t heap = 0, dropped = 0;
+    for (int32_t i = 0; i < n; i++) {
+        s->symbol[i].prev = i - 1;
+        s->symbol[i].next = i + 1 < n ? i + 1 : -1;
+    }
+    for (int32_t i = 0; i + 1 < n; i++) consider(merges, s, &heap, i);
+    while (heap > 0) {
+        att_bpe_candidate c = pop(s->heap, &heap);
+        if (is_stale(merges, s, c)) continue;
+        if (dropout > 0 && att_random_uniform(random) < dropout) {
+            s->dropped[dropped++] = c;
+            continue;
+        }
+        join(s, c.at, merges->list[c.rank].result);
+        consider(merges, s, &heap, s->symbol[c.at].prev);
+        consider(merges, s, &heap, c.at);
+        while (dropped > 0) push(s->heap, &heap, s->dropped[--dropped]);
+    }
+}

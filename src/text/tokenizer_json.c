@@ -1,0 +1,171 @@
+/* {"format":"attend.tokenizer","version":1,"kind":"bpe","normalise":"plain","pieces":[...],"merges":[l,r,l,r,...]}
+ * pieces: all tokens but the special ones, in order of their numbers. merges (BPE): numbers of left and right; the
+ * piece they make is the one with their joint text. */
+#include <jansson.h>
+#include <stdlib.h>
+
+#include "text/tokenizer.h"
+#include "text/utf8.h"
+
+#define FORMAT  "attend.tokenizer"
+#define VERSION 1
+
+/* ---- writing ---- */
+
+static att_status no_memory(void)
+{
+    return att_fail(ATT_E_MEMORY, "out of memory: JSON of a tokenizer");
+}
+
+static json_t *pieces_array(const att_tokenizer *t)
+{
+    json_t *list = json_array();
+    for (int64_t i = ATT_TOKEN_SPECIALS; list && i < t->pieces.count; i++) {
+        att_text s = att_intern_get(&t->pieces, i);
+        if (json_array_append_new(list, json_stringn(s.data, s.bytes)) != 0) {
+            json_decref(list);
+            return NULL;
+        }
+    }
+    return list;
+}
+
+static json_t *merges_array(const att_tokenizer *t)
+{
+    json_t *list = json_array();
+    for (int64_t i = 0; list && i < t->merges.index.count; i++) {
+        const att_merge *m = &t->merges.list[i];
+        if (json_array_append_new(list, json_integer(m->left)) || json_array_append_new(list, json_integer(m->right))) {
+            json_decref(list);
+            return NULL;
+        }
+    }
+    return list;
+}
+
+att_status att_tokenizer_to_json(const att_tokenizer *t, char **json)
+{
+    *json = NULL;
+    json_t *pieces = pieces_array(t), *merges = merges_array(t), *root = NULL;
+    if (pieces && merges)
+        root = json_pack("{s:s, s:i, s:s, s:s, s:O, s:O}", "format", FORMAT, "version", VERSION, "kind",
+                         att_token_unit_name(t->kind), "normalise", att_normalise_name(t->normalise), "pieces", pieces,
+                         "merges", merges);
+    char *text = root ? json_dumps(root, JSON_COMPACT) : NULL;
+    att_status status = text ? att_copy_string(t->allocator, text, strlen(text), json) : no_memory();
+    free(text);
+    json_decref(root);
+    json_decref(pieces);
+    json_decref(merges);
+    return status;
+}
+
+/* ---- reading ---- */
+
+static att_status wrong(const char *field, const char *expected)
+{
+    return att_fail(ATT_E_FORMAT, "tokenizer: \"%s\" is missing or wrong, expected %s", field, expected);
+}
+
+static att_status read_head(const json_t *root, att_token_unit *kind, att_normalise *how)
+{
+    const char *format = json_string_value(json_object_get(root, "format"));
+    const char *unit = json_string_value(json_object_get(root, "kind"));
+    const char *normalise = json_string_value(json_object_get(root, "normalise"));
+    const json_t *version = json_object_get(root, "version");
+    if (!format || strcmp(format, FORMAT) != 0) return wrong("format", "\"" FORMAT "\"");
+    if (!json_is_integer(version) || json_integer_value(version) != VERSION) return wrong("version", "1");
+    if (!unit || att_token_unit_parse(unit, kind) != ATT_OK) return wrong("kind", "\"bpe\", \"word\" or \"char\"");
+    if (!normalise || att_normalise_parse(normalise, how) != ATT_OK)
+        return wrong("normalise", "\"plain\", \"none\" or \"tutorial\"");
+    return ATT_OK;
+}
+
+/* What encoding could never give must not be in the vocabulary either. */
+static bool is_possible(att_token_unit kind, const char *s, size_t bytes)
+{
+    if (bytes == 0 || memchr(s, '\0', bytes)) return false;
+    if (kind == ATT_TOKENIZER_CHAR) return att_utf8_length(s[0]) == bytes;
+    return memchr(s, ' ', bytes) == NULL;
+}
+
+static att_status read_pieces(const json_t *root, att_tokenizer *t)
+{
+    const json_t *list = json_object_get(root, "pieces");
+    if (!json_is_array(list)) return wrong("pieces", "an array of strings");
+    for (size_t i = 0; i < json_array_size(list); i++) {
+        const json_t *item = json_array_get(list, i);
+        int32_t id;
+        ATT_REQUIRE(json_is_string(item), ATT_E_FORMAT, "tokenizer: \"pieces\"[%zu] is not a string", i);
+        const char *s = json_string_value(item);
+        size_t bytes = json_string_length(item);
+        ATT_REQUIRE(is_possible(t->kind, s, bytes), ATT_E_FORMAT, "tokenizer: \"pieces\"[%zu] is no %s token", i,
+                    att_token_unit_name(t->kind));
+        ATT_TRY(att_intern_add(&t->pieces, s, bytes, &id));
+        ATT_REQUIRE(id == ATT_TOKEN_SPECIALS + (int64_t)i, ATT_E_FORMAT,
+                    "tokenizer: \"pieces\"[%zu] repeats the token %d", i, id);
+    }
+    return ATT_OK;
+}
+
+static att_status read_token(const json_t *list, size_t i, const att_tokenizer *t, int32_t *id)
+{
+    const json_t *item = json_array_get(list, i);
+    json_int_t value = json_is_integer(item) ? json_integer_value(item) : -1;
+    ATT_REQUIRE(value >= ATT_TOKEN_SPECIALS && value < t->pieces.count, ATT_E_FORMAT,
+                "tokenizer: \"merges\"[%zu] is no token, expected %d to %lld", i, ATT_TOKEN_SPECIALS,
+                (long long)t->pieces.count - 1);
+    *id = (int32_t)value;
+    return ATT_OK;
+}
+
+static att_status read_merge(const json_t *list, size_t i, att_tokenizer *t, att_buffer *text)
+{
+    int32_t left = 0, right = 0;
+    ATT_TRY(read_token(list, i, t, &left));
+    ATT_TRY(read_token(list, i + 1, t, &right));
+    att_text a = att_intern_get(&t->pieces, left), b = att_intern_get(&t->pieces, right);
+    text->bytes = 0;
+    ATT_TRY(att_buffer_append(text, a.data, a.bytes));
+    ATT_TRY(att_buffer_append(text, b.data, b.bytes));
+    int32_t result = att_token_of(t, text->data, text->bytes);
+    ATT_REQUIRE(result != ATT_TOKEN_UNK, ATT_E_FORMAT,
+                "tokenizer: \"merges\"[%zu] and the next make a piece that is not in \"pieces\"", i);
+    return att_merges_add(&t->merges, left, right, result);
+}
+
+static att_status read_merges(const json_t *root, att_tokenizer *t)
+{
+    const json_t *list = json_object_get(root, "merges");
+    if (!json_is_array(list) || json_array_size(list) % 2 != 0) return wrong("merges", "an array of pairs of numbers");
+    if (t->kind != ATT_TOKENIZER_BPE)
+        return json_array_size(list) == 0 ? ATT_OK : wrong("merges", "an empty array for this kind");
+    t->blank = att_intern_find(&t->pieces, ATT_BLANK, ATT_BLANK_BYTES);
+    if (t->blank < 0) return wrong("pieces", "U+2581 among them");
+    att_buffer text = {.allocator = t->allocator};
+    att_status status = ATT_OK;
+    for (size_t i = 0; i < json_array_size(list) && status == ATT_OK; i += 2) status = read_merge(list, i, t, &text);
+    att_buffer_release(&text);
+    return status;
+}
+
+att_status att_tokenizer_from_json(const char *json, size_t bytes, const att_allocator *allocator, att_tokenizer **out)
+{
+    *out = NULL;
+    json_error_t error;
+    json_t *root = json_loadb(json, bytes, JSON_REJECT_DUPLICATES, &error);
+    ATT_REQUIRE(root, ATT_E_FORMAT, "tokenizer: not JSON: %s at byte %d", error.text, error.position);
+    att_token_unit kind;
+    att_normalise how;
+    att_tokenizer *t = NULL;
+    att_status status = read_head(root, &kind, &how);
+    if (status == ATT_OK) status = att_tokenizer_new(kind, how, allocator, &t);
+    if (status == ATT_OK) status = read_pieces(root, t);
+    if (status == ATT_OK) status = read_merges(root, t);
+    json_decref(root);
+    if (status == ATT_OK)
+        *out = t;
+    else
+        att_tokenizer_destroy(t);
+    return status;
+}

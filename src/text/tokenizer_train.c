@@ -1,0 +1,233 @@
+#include <math.h>
+
+#include "text/tokenizer.h"
+#include "text/utf8.h"
+
+#define DEFAULT_COVERAGE 0.9995
+
+typedef struct counts {
+    const att_tokenizer_desc *desc;
+    const att_allocator *allocator;
+    att_intern word; /* words or characters, whatever the tokeniser's first units are, with their counts */
+    att_intern character;
+} counts;
+
+static att_status count(att_intern *t, const char *s, size_t bytes, int64_t times)
+{
+    int32_t index;
+    ATT_TRY(att_intern_add(t, s, bytes, &index));
+    t->seen[index] += times;
+    return ATT_OK;
+}
+
+static att_status count_characters(att_intern *t, const char *s, size_t bytes, int64_t times)
+{
+    for (size_t i = 0, n; i < bytes; i += n) {
+        n = att_utf8_length(s[i]);
+        ATT_TRY(count(t, s + i, n, times));
+    }
+    return ATT_OK;
+}
+
+/* Splits as att_tokenizer_encode does. */
+static att_status count_line(counts *t, const char *s, size_t bytes)
+{
+    if (t->desc->kind == ATT_TOKENIZER_CHAR) return count_characters(&t->word, s, bytes, 1);
+    bool words = t->desc->kind == ATT_TOKENIZER_WORD;
+    for (size_t i = 0; i < bytes;) {
+        size_t n = 0;
+        if (words)
+            while (i + n < bytes && s[i + n] != ' ') n++;
+        else
+            n = att_word_bytes(s + i, bytes - i);
+        if (n > 0) ATT_TRY(count(&t->word, s + i, n, 1));
+        i += n;
+        if (i < bytes) i += words ? 1 : att_blank_at(s + i, bytes - i);
+    }
+    return ATT_OK;
+}
+
+static att_status count_lines(counts *t, const att_text *lines, int64_t n)
+{
+    att_normaliser normaliser;
+    att_normaliser_init(&normaliser, t->desc->normalise, t->allocator);
+    att_status status = ATT_OK;
+    for (int64_t i = 0; i < n && status == ATT_OK; i++) {
+        status = att_normaliser_run(&normaliser, lines[i].data, lines[i].bytes);
+        if (status == ATT_OK)
+            status = count_line(t, normaliser.out.data, normaliser.out.bytes);
+        else if (status == ATT_E_VALUE)
+            status = att_fail(status, "lines[%lld]: %s", (long long)i, att_last_error());
+    }
+    att_normaliser_release(&normaliser);
+    return status;
+}
+
+static att_status too_large(const att_tokenizer_desc *desc, int64_t largest)
+{
+    return att_fail(ATT_E_VALUE, "vocabulary is %lld, expected at most %lld: the data gives no more %s tokens",
+                    (long long)desc->vocabulary, (long long)largest, att_token_unit_name(desc->kind));
+}
+
+/* WORD and CHAR: the most frequent ones. */
+static att_status keep_frequent(att_tokenizer *t, counts *tally, const int32_t *order)
+{
+    int64_t wanted = tally->desc->vocabulary, least = att_max64(tally->desc->min_count, 1);
+    for (int64_t i = 0; i < tally->word.count && (wanted == 0 || t->pieces.count < wanted); i++) {
+        att_text s = att_intern_get(&tally->word, order[i]);
+        if (tally->word.seen[order[i]] < least) break;
+        int32_t id;
+        ATT_TRY(att_intern_add(&t->pieces, s.data, s.bytes, &id));
+    }
+    if (t->pieces.count < wanted) return too_large(tally->desc, t->pieces.count);
+    return ATT_OK;
+}
+
+static att_status sorted(const att_intern *t, int32_t **order)
+{
+    void *block;
+    ATT_TRY(att_new_array(t->text.allocator, (size_t)t->count, sizeof **order, &block));
+    *order = block;
+    return att_intern_sort(t, *order);
+}
+
+/* ---- BPE ---- */
+
+/* The most frequent characters, until they make up the coverage. The blank of each word counts as a character that is
+ * always known. */
+static att_status keep_characters(att_tokenizer *t, counts *tally, int64_t blanks)
+{
+    double coverage = tally->desc->coverage > 0 ? tally->desc->coverage : DEFAULT_COVERAGE;
+    int64_t total = blanks, covered = blanks;
+    for (int64_t i = 0; i < tally->character.count; i++) total += tally->character.seen[i];
+    ATT_TRY(att_intern_add(&t->pieces, ATT_BLANK, ATT_BLANK_BYTES, &t->blank));
+    int32_t *order = NULL;
+    att_status status = sorted(&tally->character, &order);
+    for (int64_t i = 0; i < tally->character.count && status == ATT_OK; i++) {
+        if ((double)covered >= coverage * (double)total) break;
+        att_text s = att_intern_get(&tally->character, order[i]);
+        int32_t id;
+        status = att_intern_add(&t->pieces, s.data, s.bytes, &id);
+        covered += tally->character.seen[order[i]];
+    }
+    att_free(t->allocator, order, (size_t)tally->character.count * sizeof *order);
+    return status;
+}
+
+typedef struct word_arrays {
+    att_bpe_words words;
+    size_t symbols;
+} word_arrays;
+
+static void free_words(const att_allocator *a, word_arrays *w)
+{
+    att_free(a, w->words.symbol, w->symbols * sizeof *w->words.symbol);
+    att_free(a, w->words.start, (size_t)w->words.n * sizeof(int64_t));
+    att_free(a, w->words.length, (size_t)w->words.n * sizeof(int64_t));
+    att_free(a, w->words.count, (size_t)w->words.n * sizeof(int64_t));
+}
+
+static att_status alloc_words(const att_intern *word, word_arrays *w)
+{
+    const att_allocator *a = word->text.allocator;
+    void *symbol, *start, *length, *times;
+    w->words.n = word->count;
+    w->symbols = word->text.bytes; /* each word's NUL leaves the slot for its blank */
+    ATT_TRY(att_new_array(a, w->symbols, sizeof(int32_t), &symbol));
+    w->words.symbol = symbol;
+    ATT_TRY(att_new_array(a, (size_t)word->count, sizeof(int64_t), &start));
+    w->words.start = start;
+    ATT_TRY(att_new_array(a, (size_t)word->count, sizeof(int64_t), &length));
+    w->words.length = length;
+    ATT_TRY(att_new_array(a, (size_t)word->count, sizeof(int64_t), &times));
+    w->words.count = times;
+    return ATT_OK;
+}
+
+static void fill_words(const att_tokenizer *t, const att_intern *word, att_bpe_words *w)
+{
+    int64_t at = 0;
+    for (int64_t i = 0; i < word->count; i++) {
+        att_text s = att_intern_get(word, i);
+        w->start[i] = at;
+        w->count[i] = word->seen[i];
+        w->symbol[at++] = t->blank;
+        for (size_t j = 0, n; j < s.bytes; j += n) {
+            n = att_utf8_length(s.data[j]);
+            int32_t id = att_token_of(t, s.data + j, n);
+            w->symbol[at++] = id == ATT_TOKEN_UNK ? -1 : id;
+        }
+        w->length[i] = at - w->start[i];
+    }
+}
+
+static att_status train_bpe(att_tokenizer *t, counts *tally)
+{
+    int64_t wanted = tally->desc->vocabulary, blanks = 0;
+    for (int64_t i = 0; i < tally->word.count; i++) {
+        att_text s = att_intern_get(&tally->word, i);
+        ATT_TRY(count_characters(&tally->character, s.data, s.bytes, tally->word.seen[i]));
+        blanks += tally->word.seen[i];
+    }
+    ATT_TRY(keep_characters(t, tally, blanks));
+    ATT_REQUIRE(wanted == 0 || wanted >= t->pieces.count, ATT_E_VALUE,
+                "vocabulary is %lld, expected at least %lld: %d special tokens and %lld characters", (long long)wanted,
+                (long long)t->pieces.count, ATT_TOKEN_SPECIALS, (long long)t->pieces.count - ATT_TOKEN_SPECIALS);
+    word_arrays arrays = {0};
+    att_status status = alloc_words(&tally->word, &arrays);
+    if (status == ATT_OK) {
+        fill_words(t, &tally->word, &arrays.words);
+        status = att_bpe_train(&arrays.words, wanted, att_max64(tally->desc->min_count, 1), ATT_TOKEN_SPECIALS,
+                               &t->pieces, &t->merges);
+    }
+    free_words(t->allocator, &arrays);
+    if (status == ATT_OK && t->pieces.count < wanted) return too_large(tally->desc, t->pieces.count);
+    return status;
+}
+
+static att_status check_desc(const att_tokenizer_desc *d)
+{
+    ATT_REQUIRE(d->kind >= ATT_TOKENIZER_BPE && d->kind <= ATT_TOKENIZER_CHAR, ATT_E_VALUE,
+                "kind is %d, expected 0 to 2", (int)d->kind);
+    ATT_REQUIRE(d->normalise >= ATT_NORMALISE_PLAIN && d->normalise <= ATT_NORMALISE_TUTORIAL, ATT_E_VALUE,
+                "normalise is %d, expected 0 to 2", (int)d->normalise);
+    ATT_REQUIRE(d->vocabulary == 0 || (d->vocabulary > ATT_TOKEN_SPECIALS && d->vocabulary < INT32_MAX), ATT_E_VALUE,
+                "vocabulary is %lld, expected 0 (all) or %d to %d", (long long)d->vocabulary, ATT_TOKEN_SPECIALS + 1,
+                INT32_MAX - 1);
+    ATT_REQUIRE(d->min_count >= 0, ATT_E_VALUE, "min_count is %lld, expected at least 0", (long long)d->min_count);
+    ATT_REQUIRE(d->coverage >= 0 && d->coverage <= 1, ATT_E_VALUE, "coverage is %g, expected 0 (default) to 1",
+                d->coverage);
+    return ATT_OK;
+}
+
+static att_status learn(att_tokenizer *t, counts *tally, const att_text *lines, int64_t n)
+{
+    ATT_TRY(count_lines(tally, lines, n));
+    ATT_REQUIRE(tally->word.count > 0, ATT_E_VALUE, "lines: no text in %lld lines", (long long)n);
+    if (t->kind == ATT_TOKENIZER_BPE) return train_bpe(t, tally);
+    int32_t *order = NULL;
+    att_status status = sorted(&tally->word, &order);
+    if (status == ATT_OK) status = keep_frequent(t, tally, order);
+    att_free(t->allocator, order, (size_t)tally->word.count * sizeof *order);
+    return status;
+}
+
+att_status att_tokenizer_train(const att_tokenizer_desc *desc, const att_text *lines, int64_t n,
+                               const att_allocator *allocator, att_tokenizer **out)
+{
+    *out = NULL;
+    ATT_TRY(check_desc(desc));
+    att_tokenizer *t;
+    ATT_TRY(att_tokenizer_new(desc->kind, desc->normalise, allocator, &t));
+    counts tally = {.desc = desc, .allocator = allocator};
+    att_intern_init(&tally.word, allocator);
+    att_intern_init(&tally.character, allocator);
+    att_status status = learn(t, &tally, lines, n);
+    att_intern_release(&tally.word);
+    att_intern_release(&tally.character);
+    if (status == ATT_OK)
+        *out = t;
+    else
+        att_tokenizer_destroy(t);
+    return status;
+}
