@@ -17,7 +17,7 @@ typedef struct att_arena {
 
 void att_arena_init(att_arena *arena, const att_allocator *allocator);
 void att_arena_destroy(att_arena *arena);
-/* `bytes` of undefined content aligned to ATT_ALIGN, valid until the next reset or a release past it. */
+/* `bytes` of undefined content aligned to ATT_ALIGN, valid until the next reset. */
 att_status att_arena_alloc(att_arena *arena, size_t bytes, void **out);
 /* Everything back. Keeps the memory; after growth, replaces the chunks by one that holds them all. */
 void att_arena_reset(att_arena *arena);

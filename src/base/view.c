@@ -115,14 +115,29 @@ static att_view merged(const att_view *v)
     return m;
 }
 
+/* The number of elements of a caller's shape. */
+static att_status count_of(int ndim, const int64_t *dim, int64_t *count)
+{
+    *count = 1;
+    for (int a = 0; a < ndim; a++) {
+        ATT_REQUIRE(dim[a] >= 0, ATT_E_SHAPE, "reshape: dimension %d is %lld, expected at least 0", a,
+                    (long long)dim[a]);
+        ATT_REQUIRE(!__builtin_mul_overflow(*count, dim[a], count), ATT_E_SHAPE,
+                    "reshape: more than %lld elements in the new shape", (long long)INT64_MAX);
+    }
+    return ATT_OK;
+}
+
 att_status att_view_reshape(const att_view *v, int ndim, const int64_t *dim, att_view *out)
 {
     ATT_REQUIRE(ndim >= 0 && ndim <= ATT_MAX_DIMS, ATT_E_SHAPE, "reshape: %d dimensions, expected 0 to %d", ndim,
                 ATT_MAX_DIMS);
+    int64_t count;
+    ATT_TRY(count_of(ndim, dim, &count));
+    ATT_REQUIRE(count == att_view_count(v), ATT_E_SHAPE, "reshape: %lld elements into a shape of %lld",
+                (long long)att_view_count(v), (long long)count);
     att_view fresh = att_view_dense(v->data, v->dtype, ndim, dim);
-    ATT_REQUIRE(att_view_count(&fresh) == att_view_count(v), ATT_E_SHAPE, "reshape: %lld elements into a shape of %lld",
-                (long long)att_view_count(v), (long long)att_view_count(&fresh));
-    if (att_view_count(v) > 0) {
+    if (count > 0) {
         att_view m = merged(v);
         int a = m.ndim - 1;
         int64_t left = a >= 0 ? m.dim[a] : 1; /* what of merged dimension a is still to be split */
