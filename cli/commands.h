@@ -1,0 +1,26 @@
+/* The commands. Each lives in a file of its own, which defines `const cli_command cmd_NAME`; a line here puts it on the
+ * command line, into the help, the manual page and the shell completion. */
+#ifndef CLI_COMMANDS_H
+#define CLI_COMMANDS_H
+
+#include "common.h"
+
+/* In the order in which the help shows them. */
+#define CLI_COMMANDS(ROW)                                                                                              \
+    ROW(completion)                                                                                                    \
+    ROW(help)                                                                                                          \
+    ROW(version)
+
+#define CLI_DECLARE(name) extern const cli_command cmd_##name;
+CLI_COMMANDS(CLI_DECLARE)
+#undef CLI_DECLARE
+
+/* All of them; ends with NULL. */
+extern const cli_command *const cli_commands[];
+
+/* NULL when there is none of that name. */
+const cli_command *cli_find_command(const char *name);
+/* Says that there is none, with the nearest name; returns exit status 2. */
+int cli_unknown_command(const char *name);
+
+#endif
