@@ -71,26 +71,13 @@ typedef struct cli_settings {
 } cli_settings;
 extern cli_settings cli;
 
-#define CLI_JSON                                                                                                       \
-    {                                                                                                                  \
-        "json", 0, CLI_FLAG, &cli.json, NULL, "print the result as one JSON object", 0, 0, NULL                        \
-    }
-#define CLI_QUIET                                                                                                      \
-    {                                                                                                                  \
-        "quiet", 'q', CLI_FLAG, &cli.quiet, NULL, "no progress and no notes", 0, 0, NULL                               \
-    }
-#define CLI_THREADS                                                                                                    \
-    {                                                                                                                  \
-        "threads", 0, CLI_INT, &cli.threads, "N", "threads to use; 0 is all cores", 0, 4096, NULL                      \
-    }
-#define CLI_SEED                                                                                                       \
-    {                                                                                                                  \
-        "seed", 0, CLI_INT, &cli.seed, "N", "where random numbers start", 0, HUGE_VAL, NULL                            \
-    }
-#define CLI_END                                                                                                        \
-    {                                                                                                                  \
-        NULL, 0, CLI_FLAG, NULL, NULL, NULL, 0, 0, NULL                                                                \
-    }
+/* clang-format off */
+#define CLI_JSON    {"json", 0, CLI_FLAG, &cli.json, NULL, "print the result as one JSON object"}
+#define CLI_QUIET   {"quiet", 'q', CLI_FLAG, &cli.quiet, NULL, "no progress and no notes"}
+#define CLI_THREADS {"threads", 0, CLI_INT, &cli.threads, "N", "threads to use; 0 is all cores", .min = 0, .max = 4096}
+#define CLI_SEED    {"seed", 0, CLI_INT, &cli.seed, "N", "where random numbers start", .min = 0, .max = HUGE_VAL}
+#define CLI_END     {NULL}
+/* clang-format on */
 
 /* ---- commands ---- */
 

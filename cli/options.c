@@ -137,19 +137,22 @@ static int take_word(const cli_option *options, const char *word, const char **n
 
 static int check_operands(const cli_command *command, int n, char *const *operand)
 {
+    const char *name = command->name, *space = *command->operands ? " " : "", *expected = command->operands;
+    if (n == 0 && command->min_operands > 0)
+        return cli_wrong("operands are missing, expected: attend %s%s%s", name, space, expected);
     if (n < command->min_operands)
-        return cli_wrong("%d operand%s given, expected: attend %s %s", n, n == 1 ? "" : "s", command->name,
-                         command->operands);
+        return cli_wrong("operands are missing after '%s', expected: attend %s%s%s", operand[n - 1], name, space,
+                         expected);
     if (command->max_operands >= 0 && n > command->max_operands)
-        return cli_wrong("'%s' is one operand too many, expected: attend %s %s", operand[command->max_operands],
-                         command->name, command->operands);
+        return cli_wrong("'%s' is one operand too many, expected: attend %s%s%s", operand[command->max_operands], name,
+                         space, expected);
     if (!command->words || n == 0) return CLI_DONE;
     int index;
-    char expected[256];
+    char words[256];
     cli_option first = {.kind = CLI_CHOICE, .value = &index, .choices = command->words};
     if (store_choice(&first, operand[0])) return CLI_DONE;
-    describe(&first, expected, sizeof expected);
-    return cli_wrong("'%s', expected %s", operand[0], expected);
+    describe(&first, words, sizeof words);
+    return cli_wrong("'%s', expected %s", operand[0], words);
 }
 
 int cli_parse(const cli_command *command, int *argc, char **argv)
