@@ -101,6 +101,10 @@ bool cli_wants_help(int argc, char *const *argv);
 
 void cli_print_help(const cli_command *command, FILE *to);
 void cli_print_overview(FILE *to); /* all commands */
+void cli_print_manual(void);       /* the same as a manual page */
+/* "    --align softmax|hard" or "-o, --output FILE"; " (default 5)" or "". */
+void cli_write_option(const cli_option *o, char *out, size_t room);
+void cli_write_default(const cli_option *o, char *out, size_t room);
 
 /* What messages begin with: "attend NAME: "; NULL before a command is known. */
 void cli_name_command(const char *name);

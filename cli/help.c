@@ -11,7 +11,7 @@ void cli_print_overview(FILE *to)
     fputs("\n'attend help COMMAND' explains one of them.\n", to);
 }
 
-static void write_default(const cli_option *o, char *out, size_t room)
+void cli_write_default(const cli_option *o, char *out, size_t room)
 {
     const char *text = o->kind == CLI_STRING ? *(const char *const *)o->value : NULL;
     out[0] = '\0';
@@ -21,11 +21,13 @@ static void write_default(const cli_option *o, char *out, size_t room)
     if (text) snprintf(out, room, " (default %s)", text);
 }
 
-/* "--align softmax|hard", "-o, --output FILE" */
-static void write_option(const cli_option *o, char *out, size_t room)
+void cli_write_option(const cli_option *o, char *out, size_t room)
 {
     size_t used = 0;
-    if (o->letter) used += (size_t)snprintf(out, room, "-%c, ", o->letter);
+    if (o->letter)
+        used += (size_t)snprintf(out, room, "-%c, ", o->letter);
+    else
+        used += (size_t)snprintf(out, room, "    ");
     used += (size_t)snprintf(out + used, room - used, "--%s", o->name);
     if (o->kind == CLI_CHOICE)
         for (size_t i = 0; o->choices[i] && used < room; i++)
@@ -37,10 +39,10 @@ static void write_option(const cli_option *o, char *out, size_t room)
 static void print_option(const cli_option *o, FILE *to)
 {
     char left[200], by_default[200];
-    write_option(o, left, sizeof left);
-    write_default(o, by_default, sizeof by_default);
-    fprintf(to, "  %s%-24s", o->letter ? "" : "    ", left);
-    if (strlen(left) + (o->letter ? 0 : 4) >= 26) fprintf(to, "\n%26s", "");
+    cli_write_option(o, left, sizeof left);
+    cli_write_default(o, by_default, sizeof by_default);
+    fprintf(to, "  %-26s", left);
+    if (strlen(left) >= 26) fprintf(to, "\n%28s", "");
     fprintf(to, "%s%s\n", o->help, by_default);
 }
 
@@ -56,8 +58,14 @@ void cli_print_help(const cli_command *command, FILE *to)
     for (const cli_option *o = options; o->name; o++) print_option(o, to);
 }
 
+static bool manual;
+
 static int help(int argc, char **argv)
 {
+    if (manual) {
+        cli_print_manual();
+        return CLI_DONE;
+    }
     if (argc == 0) {
         cli_print_overview(stdout);
         return CLI_DONE;
@@ -68,10 +76,16 @@ static int help(int argc, char **argv)
     return CLI_DONE;
 }
 
+static const cli_option help_options[] = {
+    {"man", 0, CLI_FLAG, &manual, NULL, "print the manual page of all commands, for man(1)"},
+    CLI_END,
+};
+
 const cli_command cmd_help = {
     .name = "help",
     .operands = "[COMMAND]",
     .summary = "list the commands, or explain one",
+    .options = help_options,
     .max_operands = 1,
     .run = help,
 };
