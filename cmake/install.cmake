@@ -15,6 +15,7 @@ write_basic_package_version_file(attend-config-version.cmake COMPATIBILITY SameM
 install(FILES ${PROJECT_BINARY_DIR}/attend-config.cmake ${PROJECT_BINARY_DIR}/attend-config-version.cmake
   cmake/dependencies.cmake DESTINATION ${package_dir})
 
+file(RELATIVE_PATH pc_prefix /${CMAKE_INSTALL_LIBDIR}/pkgconfig /)
 string(REPLACE ";" " " pc_modules "${attend_modules}")
 configure_file(cmake/attend.pc.in attend.pc @ONLY)
 install(FILES ${PROJECT_BINARY_DIR}/attend.pc DESTINATION ${CMAKE_INSTALL_LIBDIR}/pkgconfig)
