@@ -9,6 +9,7 @@
 #define CLI_COMMANDS(ROW)                                                                                              \
     ROW(completion)                                                                                                    \
     ROW(help)                                                                                                          \
+    ROW(score)                                                                                                         \
     ROW(version)
 
 #define CLI_DECLARE(name) extern const cli_command cmd_##name;
