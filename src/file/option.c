@@ -54,13 +54,13 @@ const char *att_option_text(const att_option *o, const void *record)
 
 /* ---- messages ---- */
 
-static void put_bound(att_text *t, const att_option *o, double bound)
+static void put_bound(att_builder *t, const att_option *o, double bound)
 {
     char text[ATT_NUMBER_BYTES];
     att_number_format(bound, text);
     size_t n = strlen(text);
     if (o->type == ATT_OPTION_INT && n > 2 && strcmp(text + n - 2, ".0") == 0) text[n - 2] = '\0';
-    att_text_format(t, "%s", text);
+    att_builder_format(t, "%s", text);
 }
 
 static bool bounded(const att_option *o)
@@ -68,37 +68,37 @@ static bool bounded(const att_option *o)
     return o->min != o->max; /* NaN would be a mistake in the table: it refuses every value */
 }
 
-void att_option_expected(const att_option *o, att_text *t)
+void att_option_expected(const att_option *o, att_builder *t)
 {
     int64_t n = choice_count(o);
     switch (o->type) {
-    case ATT_OPTION_BOOL: att_text_format(t, "true or false"); return;
-    case ATT_OPTION_STRING: att_text_format(t, "text"); return;
+    case ATT_OPTION_BOOL: att_builder_format(t, "true or false"); return;
+    case ATT_OPTION_STRING: att_builder_format(t, "text"); return;
     case ATT_OPTION_CHOICE:
         for (int64_t i = 0; i < n; i++)
-            att_text_format(t, "%s%s", i == 0 ? "" : i + 1 < n ? ", " : " or ", o->choices[i]);
+            att_builder_format(t, "%s%s", i == 0 ? "" : i + 1 < n ? ", " : " or ", o->choices[i]);
         return;
-    case ATT_OPTION_INT: att_text_format(t, "an integer"); break;
-    case ATT_OPTION_REAL: att_text_format(t, "a number"); break;
+    case ATT_OPTION_INT: att_builder_format(t, "an integer"); break;
+    case ATT_OPTION_REAL: att_builder_format(t, "a number"); break;
     }
     if (!bounded(o)) return;
     bool low = isfinite(o->min), high = isfinite(o->max);
     if (low) {
-        att_text_format(t, high ? " from " : " of at least ");
+        att_builder_format(t, high ? " from " : " of at least ");
         put_bound(t, o, o->min);
     }
     if (high) {
-        att_text_format(t, low ? " to " : " of at most ");
+        att_builder_format(t, low ? " to " : " of at most ");
         put_bound(t, o, o->max);
     }
 }
 
 att_status att_option_refuse(const att_option *o, const char *found, const char *where)
 {
-    att_text t = {0};
+    att_builder t = {0};
     char *expected;
     att_option_expected(o, &t);
-    ATT_TRY(att_text_take(&t, &expected));
+    ATT_TRY(att_builder_take(&t, &expected));
     att_status st = att_fail(ATT_E_VALUE, "%s%s: %s, expected %s", where, o->key, found, expected);
     att_string_free(expected);
     return st;
@@ -106,10 +106,10 @@ att_status att_option_refuse(const att_option *o, const char *found, const char 
 
 static att_status refuse_text(const att_option *o, const char *text, const char *where)
 {
-    att_text t = {0};
+    att_builder t = {0};
     char *found;
-    att_text_format(&t, "'%.100s'", text);
-    ATT_TRY(att_text_take(&t, &found));
+    att_builder_format(&t, "'%.100s'", text);
+    ATT_TRY(att_builder_take(&t, &found));
     att_status st = att_option_refuse(o, found, where);
     att_string_free(found);
     return st;
@@ -170,10 +170,10 @@ att_status att_option_unknown(const att_options *table, const char *key, const c
 att_status att_option_put_int(const att_option *o, void *record, int64_t value, const char *where)
 {
     if (bounded(o) && !((double)value >= o->min && (double)value <= o->max)) {
-        att_text t = {0};
+        att_builder t = {0};
         char *found;
-        att_text_format(&t, "%lld", (long long)value);
-        ATT_TRY(att_text_take(&t, &found));
+        att_builder_format(&t, "%lld", (long long)value);
+        ATT_TRY(att_builder_take(&t, &found));
         att_status st = att_option_refuse(o, found, where);
         att_string_free(found);
         return st;
@@ -396,23 +396,23 @@ att_status att_options_set(const att_options *table, void *record, const char *a
 
 /* ---- help ---- */
 
-static void put_padded(att_text *t, const char *s, size_t width)
+static void put_padded(att_builder *t, const char *s, size_t width)
 {
-    att_text_format(t, "%-*s  ", (int)width, s);
+    att_builder_format(t, "%-*s  ", (int)width, s);
 }
 
 att_status att_options_help(const att_options *table, char **text)
 {
-    att_text out = {0};
+    att_builder out = {0};
     size_t key_width = 0, kind_width = 0, preset_width = 0;
     for (int pass = 0; pass < 2; pass++) /* measure, then write */
         for (int64_t i = 0; i < table->count; i++) {
             const att_option *o = &table->option[i];
             const char *preset = o->preset && *o->preset ? o->preset : "-";
-            att_text kind = {0};
+            att_builder kind = {0};
             char *expected;
             att_option_expected(o, &kind);
-            ATT_TRY(att_text_take(&kind, &expected));
+            ATT_TRY(att_builder_take(&kind, &expected));
             if (pass == 0) {
                 key_width = (size_t)att_max64((int64_t)key_width, (int64_t)strlen(o->key));
                 kind_width = (size_t)att_max64((int64_t)kind_width, (int64_t)strlen(expected));
@@ -421,9 +421,9 @@ att_status att_options_help(const att_options *table, char **text)
                 put_padded(&out, o->key, key_width);
                 put_padded(&out, expected, kind_width);
                 put_padded(&out, preset, preset_width);
-                att_text_format(&out, "%s\n", o->help ? o->help : "");
+                att_builder_format(&out, "%s\n", o->help ? o->help : "");
             }
             att_string_free(expected);
         }
-    return att_text_take(&out, text);
+    return att_builder_take(&out, text);
 }

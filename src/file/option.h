@@ -6,7 +6,7 @@
 
 #include <attend/option.h>
 
-#include "file/text.h"
+#include "file/builder.h"
 
 /* Parse `text` into the option's field. On failure the message is "WHERE" "KEY: 'TEXT', expected ...". */
 att_status att_option_parse(const att_option *o, void *record, const char *text, const char *where);
@@ -22,7 +22,7 @@ int att_option_bool(const att_option *o, const void *record);
 const char *att_option_text(const att_option *o, const void *record); /* of strings and choices */
 
 /* "an integer from 1 to 65536", "gru or lstm", ... */
-void att_option_expected(const att_option *o, att_text *out);
+void att_option_expected(const att_option *o, att_builder *out);
 
 /* ATT_E_VALUE: "WHERE" "KEY: FOUND, expected ...". */
 att_status att_option_refuse(const att_option *o, const char *found, const char *where);

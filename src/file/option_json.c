@@ -11,7 +11,7 @@
 
 typedef struct writer {
     const void *record;
-    att_text text;
+    att_builder text;
     bool first; /* of its object: no comma before it */
     att_status status;
 } writer;
@@ -20,7 +20,7 @@ static void put_json(writer *w, json_t *value)
 {
     char *text = value ? json_dumps(value, JSON_ENCODE_ANY | JSON_COMPACT) : NULL;
     if (text)
-        att_text_format(&w->text, "%s", text);
+        att_builder_format(&w->text, "%s", text);
     else if (w->status == ATT_OK)
         w->status = att_fail(ATT_E_VALUE, "options: a string is not valid UTF-8, or memory ran out");
     free(text);
@@ -29,7 +29,7 @@ static void put_json(writer *w, json_t *value)
 
 static void put_name(writer *w, const char *name, size_t bytes)
 {
-    att_text_format(&w->text, "%s\"%.*s\":", w->first ? "" : ",", (int)bytes, name);
+    att_builder_format(&w->text, "%s\"%.*s\":", w->first ? "" : ",", (int)bytes, name);
     w->first = false;
 }
 
@@ -38,7 +38,7 @@ static void open_object(void *ctx, const char *name, size_t bytes, int depth)
     writer *w = ctx;
     (void)depth;
     put_name(w, name, bytes);
-    att_text_append(&w->text, "{", 1);
+    att_builder_append(&w->text, "{", 1);
     w->first = true;
 }
 
@@ -46,7 +46,7 @@ static void close_object(void *ctx, int depth)
 {
     writer *w = ctx;
     (void)depth;
-    att_text_append(&w->text, "}", 1);
+    att_builder_append(&w->text, "}", 1);
     w->first = false;
 }
 
@@ -57,12 +57,12 @@ static void write_leaf(void *ctx, const char *name, const att_option *o, int dep
     (void)depth;
     put_name(w, name, strlen(name));
     switch (o->type) {
-    case ATT_OPTION_INT: att_text_format(&w->text, "%lld", (long long)att_option_int(o, w->record)); break;
+    case ATT_OPTION_INT: att_builder_format(&w->text, "%lld", (long long)att_option_int(o, w->record)); break;
     case ATT_OPTION_REAL:
         att_number_format(att_option_real(o, w->record), number);
-        att_text_format(&w->text, "%s", number);
+        att_builder_format(&w->text, "%s", number);
         break;
-    case ATT_OPTION_BOOL: att_text_format(&w->text, att_option_bool(o, w->record) ? "true" : "false"); break;
+    case ATT_OPTION_BOOL: att_builder_format(&w->text, att_option_bool(o, w->record) ? "true" : "false"); break;
     case ATT_OPTION_STRING:
     case ATT_OPTION_CHOICE: put_json(w, json_string(att_option_text(o, w->record))); break;
     }
@@ -73,11 +73,11 @@ att_status att_options_to_json(const att_options *table, const void *record, cha
     writer w = {.record = record, .first = true};
     const att_option_visitor visitor = {open_object, write_leaf, close_object, &w};
     *text = NULL;
-    att_text_append(&w.text, "{", 1);
+    att_builder_append(&w.text, "{", 1);
     att_option_walk(table, &visitor);
-    att_text_append(&w.text, "}", 1);
-    if (w.status == ATT_OK) return att_text_take(&w.text, text);
-    att_text_free(&w.text);
+    att_builder_append(&w.text, "}", 1);
+    if (w.status == ATT_OK) return att_builder_take(&w.text, text);
+    att_builder_free(&w.text);
     return w.status;
 }
 

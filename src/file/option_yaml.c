@@ -196,7 +196,7 @@ att_status att_options_read_yaml(const att_options *table, void *record, const c
 
 typedef struct writer {
     const void *record;
-    att_text text;
+    att_builder text;
 } writer;
 
 /* A word that YAML reads as text without quotes. */
@@ -220,35 +220,35 @@ static bool needs_escape(utf8proc_int32_t c)
 }
 
 /* In double quotes. The text is UTF-8 (att_option_put_text saw to it). */
-static void put_quoted(att_text *t, const char *s)
+static void put_quoted(att_builder *t, const char *s)
 {
-    att_text_append(t, "\"", 1);
+    att_builder_append(t, "\"", 1);
     while (*s) {
         utf8proc_int32_t c;
         utf8proc_ssize_t n = utf8proc_iterate((const utf8proc_uint8_t *)s, -1, &c);
         if (n <= 0) break;
         if (c == '"' || c == '\\')
-            att_text_format(t, "\\%c", (int)c);
+            att_builder_format(t, "\\%c", (int)c);
         else if (needs_escape(c))
-            att_text_format(t, "\\u%04x", (unsigned)c);
+            att_builder_format(t, "\\u%04x", (unsigned)c);
         else
-            att_text_append(t, s, (size_t)n);
+            att_builder_append(t, s, (size_t)n);
         s += n;
     }
-    att_text_append(t, "\"", 1);
+    att_builder_append(t, "\"", 1);
 }
 
-static void indent(att_text *t, int depth)
+static void indent(att_builder *t, int depth)
 {
-    for (int i = 0; i < depth; i++) att_text_append(t, "  ", 2);
+    for (int i = 0; i < depth; i++) att_builder_append(t, "  ", 2);
 }
 
 static void open_section(void *ctx, const char *name, size_t bytes, int depth)
 {
     writer *w = ctx;
     indent(&w->text, depth);
-    att_text_append(&w->text, name, bytes);
-    att_text_append(&w->text, ":\n", 2);
+    att_builder_append(&w->text, name, bytes);
+    att_builder_append(&w->text, ":\n", 2);
 }
 
 static void close_section(void *ctx, int depth)
@@ -262,22 +262,22 @@ static void write_leaf(void *ctx, const char *name, const att_option *o, int dep
     writer *w = ctx;
     char number[ATT_NUMBER_BYTES];
     indent(&w->text, depth);
-    att_text_format(&w->text, "%s: ", name);
+    att_builder_format(&w->text, "%s: ", name);
     switch (o->type) {
-    case ATT_OPTION_INT: att_text_format(&w->text, "%lld", (long long)att_option_int(o, w->record)); break;
+    case ATT_OPTION_INT: att_builder_format(&w->text, "%lld", (long long)att_option_int(o, w->record)); break;
     case ATT_OPTION_REAL:
         att_number_format(att_option_real(o, w->record), number);
-        att_text_format(&w->text, "%s", number);
+        att_builder_format(&w->text, "%s", number);
         break;
-    case ATT_OPTION_BOOL: att_text_format(&w->text, att_option_bool(o, w->record) ? "true" : "false"); break;
+    case ATT_OPTION_BOOL: att_builder_format(&w->text, att_option_bool(o, w->record) ? "true" : "false"); break;
     case ATT_OPTION_STRING:
     case ATT_OPTION_CHOICE:
         if (is_word(att_option_text(o, w->record)))
-            att_text_format(&w->text, "%s", att_option_text(o, w->record));
+            att_builder_format(&w->text, "%s", att_option_text(o, w->record));
         else
             put_quoted(&w->text, att_option_text(o, w->record));
     }
-    att_text_format(&w->text, "%s%s\n", o->help && *o->help ? "  # " : "", o->help ? o->help : "");
+    att_builder_format(&w->text, "%s%s\n", o->help && *o->help ? "  # " : "", o->help ? o->help : "");
 }
 
 att_status att_options_to_yaml(const att_options *table, const void *record, char **text)
@@ -285,5 +285,5 @@ att_status att_options_to_yaml(const att_options *table, const void *record, cha
     writer w = {.record = record};
     const att_option_visitor visitor = {open_section, write_leaf, close_section, &w};
     att_option_walk(table, &visitor);
-    return att_text_take(&w.text, text);
+    return att_builder_take(&w.text, text);
 }

@@ -8,7 +8,7 @@
 #include <attend/file.h>
 
 #include "file/disk.h"
-#include "file/text.h"
+#include "file/builder.h"
 
 #define PACK_BYTES ((size_t)1 << 20)
 
@@ -19,7 +19,7 @@ typedef struct saving {
     const att_metadata *metadata;
     int64_t m;
     char *pack; /* PACK_BYTES: strided elements are gathered here */
-    att_text header;
+    att_builder header;
 } saving;
 
 static const char *dtype_name(att_dtype dtype)
@@ -133,27 +133,27 @@ static att_status check_all(const saving *s)
 /* ---- the header ---- */
 
 /* `prefix` and `text` as one JSON string. */
-static att_status put_string(att_text *t, const char *prefix, const char *text)
+static att_status put_string(att_builder *t, const char *prefix, const char *text)
 {
     json_t *string = json_string(text);
     ATT_REQUIRE(string, ATT_E_VALUE, "'%s': not valid UTF-8", text);
     char *quoted = json_dumps(string, JSON_ENCODE_ANY | JSON_COMPACT);
     json_decref(string);
     ATT_REQUIRE(quoted, ATT_E_MEMORY, "out of memory: writing a header");
-    att_text_format(t, "\"%s%s", prefix, quoted + 1);
+    att_builder_format(t, "\"%s%s", prefix, quoted + 1);
     free(quoted);
     return ATT_OK;
 }
 
 static att_status put_metadata(saving *s)
 {
-    att_text *t = &s->header;
-    att_text_format(t, "{\"%s\":{\"%s\":\"%s\",%s%0*d\"", ATT_METADATA_KEY, ATT_FORMAT_KEY, ATT_FORMAT_VALUE,
+    att_builder *t = &s->header;
+    att_builder_format(t, "{\"%s\":{\"%s\":\"%s\",%s%0*d\"", ATT_METADATA_KEY, ATT_FORMAT_KEY, ATT_FORMAT_VALUE,
                     ATT_CHECKSUM_MARK, ATT_CHECKSUM_DIGITS, 0);
     for (int64_t i = 0; i < s->m; i++) {
-        att_text_append(t, ",", 1);
+        att_builder_append(t, ",", 1);
         ATT_TRY(put_string(t, "", s->metadata[i].key));
-        att_text_append(t, ":", 1);
+        att_builder_append(t, ":", 1);
         ATT_TRY(put_string(t, "", s->metadata[i].value));
     }
     for (int64_t i = 0; i < s->n; i++) {
@@ -162,28 +162,28 @@ static att_status put_metadata(saving *s)
         const att_named_view *tensor = &s->tensors[s->order[i]];
         ATT_TRY(each_chunk(&tensor->view, s->pack, sum_chunk, &sum));
         att_checksum_text(sum, digits);
-        att_text_append(t, ",", 1);
+        att_builder_append(t, ",", 1);
         ATT_TRY(put_string(t, ATT_CHECKSUM_PREFIX, tensor->name));
-        att_text_format(t, ":\"%s\"", digits);
+        att_builder_format(t, ":\"%s\"", digits);
     }
-    att_text_append(t, "}", 1);
+    att_builder_append(t, "}", 1);
     return ATT_OK;
 }
 
 static att_status put_tensors(saving *s)
 {
-    att_text *t = &s->header;
+    att_builder *t = &s->header;
     size_t at = 0;
     for (int64_t i = 0; i < s->n; i++) {
         const att_named_view *tensor = &s->tensors[s->order[i]];
-        att_text_append(t, ",", 1);
+        att_builder_append(t, ",", 1);
         ATT_TRY(put_string(t, "", tensor->name));
-        att_text_format(t, ":{\"dtype\":\"%s\",\"shape\":[", dtype_name(tensor->view.dtype));
+        att_builder_format(t, ":{\"dtype\":\"%s\",\"shape\":[", dtype_name(tensor->view.dtype));
         for (int a = 0; a < tensor->view.ndim; a++)
-            att_text_format(t, "%s%lld", a ? "," : "", (long long)tensor->view.dim[a]);
-        att_text_format(t, "],\"data_offsets\":[%zu,", at);
+            att_builder_format(t, "%s%lld", a ? "," : "", (long long)tensor->view.dim[a]);
+        att_builder_format(t, "],\"data_offsets\":[%zu,", at);
         at += view_bytes(&tensor->view);
-        att_text_format(t, "%zu]}", at);
+        att_builder_format(t, "%zu]}", at);
     }
     return ATT_OK;
 }
@@ -192,13 +192,13 @@ static att_status put_tensors(saving *s)
 static att_status build_header(saving *s)
 {
     static const char blanks[ATT_ALIGN + 1] = "                                                                ";
-    att_text *t = &s->header;
+    att_builder *t = &s->header;
     char digits[ATT_CHECKSUM_DIGITS + 1];
-    att_text_append(t, "\0\0\0\0\0\0\0\0", ATT_LENGTH_BYTES);
+    att_builder_append(t, "\0\0\0\0\0\0\0\0", ATT_LENGTH_BYTES);
     ATT_TRY(put_metadata(s));
     ATT_TRY(put_tensors(s));
-    att_text_append(t, "}", 1);
-    att_text_append(t, blanks, att_round_up(t->bytes, ATT_ALIGN) - t->bytes);
+    att_builder_append(t, "}", 1);
+    att_builder_append(t, blanks, att_round_up(t->bytes, ATT_ALIGN) - t->bytes);
     ATT_REQUIRE(!t->failed, ATT_E_MEMORY, "out of memory: writing a header");
     uint64_t bytes = t->bytes - ATT_LENGTH_BYTES;
     ATT_REQUIRE(bytes <= ATT_HEADER_MAX, ATT_E_VALUE, "metadata and names: %llu bytes, expected at most %zu",
@@ -253,6 +253,6 @@ att_status att_file_save(const char *path, const att_named_view *tensors, int64_
     att_status st = save(&s, path);
     att_free(NULL, s.order, (size_t)n * sizeof *s.order);
     att_free(NULL, s.pack, PACK_BYTES);
-    att_text_free(&s.header);
+    att_builder_free(&s.header);
     return st;
 }

@@ -1,4 +1,4 @@
-#include "file/text.h"
+#include "file/builder.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -7,7 +7,7 @@
 
 #define FIRST_BYTES ((size_t)256)
 
-static bool make_room(att_text *t, size_t more)
+static bool make_room(att_builder *t, size_t more)
 {
     size_t need;
     if (t->failed) return false;
@@ -21,7 +21,7 @@ static bool make_room(att_text *t, size_t more)
     return true;
 }
 
-void att_text_append(att_text *t, const char *s, size_t n)
+void att_builder_append(att_builder *t, const char *s, size_t n)
 {
     if (!make_room(t, n)) return;
     memcpy(t->data + t->bytes, s, n);
@@ -29,7 +29,7 @@ void att_text_append(att_text *t, const char *s, size_t n)
     t->data[t->bytes] = '\0';
 }
 
-void att_text_format(att_text *t, const char *fmt, ...)
+void att_builder_format(att_builder *t, const char *fmt, ...)
 {
     va_list ap, again;
     va_start(ap, fmt);
@@ -43,23 +43,23 @@ void att_text_format(att_text *t, const char *fmt, ...)
     va_end(ap);
 }
 
-att_status att_text_take(att_text *t, char **out)
+att_status att_builder_take(att_builder *t, char **out)
 {
     *out = NULL;
-    att_text_append(t, "", 0);
+    att_builder_append(t, "", 0);
     if (t->failed) {
-        att_text_free(t);
+        att_builder_free(t);
         return att_fail(ATT_E_MEMORY, "out of memory: building a text");
     }
     *out = t->data;
-    *t = (att_text){0};
+    *t = (att_builder){0};
     return ATT_OK;
 }
 
-void att_text_free(att_text *t)
+void att_builder_free(att_builder *t)
 {
     att_free(NULL, t->data, t->room);
-    *t = (att_text){0};
+    *t = (att_builder){0};
 }
 
 void att_string_free(char *text)
