@@ -1,0 +1,50 @@
+/* A recipe: everything that decides an experiment, as one struct whose fields are the keys of a YAML file. */
+#ifndef ATTEND_RECIPE_H
+#define ATTEND_RECIPE_H
+
+#include <attend/option.h>
+#include <attend/seq2seq.h>
+#include <attend/train.h>
+
+ATT_BEGIN
+
+enum { ATT_METRIC_LOSS, ATT_METRIC_BLEU, ATT_METRIC_CHRF, ATT_METRIC_EXACT };
+
+typedef struct att_recipe {
+    struct {
+        char *folder;               /* of the files below */
+        char *train, *valid, *test; /* a file of tab-separated pairs, or "SOURCE,TARGET": two line-aligned files */
+        int64_t source_column, target_column;     /* from 1 */
+        char *synthetic;                          /* instead of files: dates, copy or reverse */
+        int64_t synthetic_train, synthetic_valid; /* pairs made of it */
+        int64_t max_length;                       /* longer training pairs (in tokens, either side) are left out */
+    } data;
+    struct {
+        int tokenizer; /* att_token_unit */
+        int normalise; /* att_normalise */
+        int64_t vocabulary, min_count;
+        int shared;               /* one vocabulary for both sides */
+        double coverage, dropout; /* of BPE; dropout: BPE-dropout in training */
+    } text;
+    att_seq2seq_config model;
+    att_train_options train;
+    struct {
+        char *folder;            /* where the run is kept */
+        int64_t batch_tokens;    /* most target tokens of a batch, padding counted */
+        int64_t batch_sentences; /* most pairs of a batch */
+        double smoothing;        /* of labels */
+        int metric;              /* chooses the best checkpoint */
+        int64_t valid_sentences; /* of the validation set, translated greedily at each validation */
+    } run;
+    struct {
+        int64_t beam, max_length;
+        double length_penalty, coverage_penalty;
+    } decode; /* what the model file remembers as its defaults */
+} att_recipe;
+
+/* The table behind att_recipe: for att_options_read_yaml, att_options_set, att_options_to_yaml, ... */
+ATT_API const att_options *att_recipe_options(void);
+
+ATT_END
+
+#endif

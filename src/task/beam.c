@@ -1,0 +1,329 @@
+/* Beam search over a batch of sentences. Every sentence has `beam` rows; at each step the best continuations of its
+ * rows become its new rows, and those that end become finished hypotheses. A sentence's result does not depend on the
+ * others of its batch. */
+#include <math.h>
+#include <string.h>
+
+#include "base/arena.h"
+#include "base/parallel.h"
+#include "task/translator.h"
+
+typedef struct candidate {
+    double log_probability;
+    int32_t token, row; /* row within the batch */
+} candidate;
+
+typedef struct finished {
+    double score, log_probability;
+    int64_t step;
+    int32_t row; /* of its last step; the </s> was found from there */
+} finished;
+
+typedef struct search {
+    att_translator *t;
+    const att_translate_options *o;
+    const att_search_batch *batch;
+    int64_t k, R, V, Ts, T;  /* beam, rows, vocabulary, source length, most steps */
+    int32_t *token, *parent; /* (T,R): what row r of step t added, and the row it came from */
+    float *attention;        /* (T,R,Ts): where the row that step t started from looked; NULL if not needed */
+    double *live;            /* (R) log probability; -inf: no hypothesis */
+    candidate *candidates;   /* (B, 2k) of this step, best first */
+    finished *done;          /* (B, k) */
+    int64_t *done_count;     /* (B) */
+    int64_t *limit;          /* (B) most tokens */
+    float *state[2];         /* the rows' states, before and after a step */
+    int64_t state_width;     /* floats of a row */
+    int64_t step;
+    const float *logits; /* (R,V) of this step */
+    att_arena arena;
+} search;
+
+static const double minus_infinity = -INFINITY;
+
+static att_status alloc(search *s, int64_t n, size_t size, void *out)
+{
+    void *block;
+    size_t bytes;
+    ATT_REQUIRE(att_mul_size((size_t)n, size, &bytes), ATT_E_MEMORY, "out of memory: %lld elements", (long long)n);
+    ATT_TRY(att_arena_alloc(&s->arena, bytes, &block));
+    memset(block, 0, bytes);
+    *(void **)out = block;
+    return ATT_OK;
+}
+
+/* ---- states: one row of floats holds all layers' h and c and the fed readout ---- */
+
+static bool has_feed(const att_seq2seq_config *c)
+{
+    return c->input_feeding != 0;
+}
+
+static int64_t state_width(const att_seq2seq_config *c)
+{
+    int64_t parts = c->decoder_layers * (c->cell == ATT_CELL_LSTM ? 2 : 1);
+    return parts * c->decoder_units + (has_feed(c) ? c->embedding : 0);
+}
+
+/* Calls `visit` for every part of a state with its place in a row. */
+static void each_part(const search *s, att_seq2seq_state *state,
+                      void (*visit)(const search *, att_node **, int64_t at, int64_t width))
+{
+    const att_seq2seq_config *c = att_seq2seq_configuration(s->t->model);
+    int64_t at = 0, D = c->decoder_units;
+    for (int64_t l = 0; l < c->decoder_layers; l++) {
+        visit(s, &state->h[l], at, D);
+        at += D;
+        if (c->cell != ATT_CELL_LSTM) continue;
+        visit(s, &state->c[l], at, D);
+        at += D;
+    }
+    if (has_feed(c)) visit(s, &state->feed, at, c->embedding);
+}
+
+static void load_part(const search *s, att_node **node, int64_t at, int64_t width)
+{
+    att_view all = att_view_2d(s->state[0], ATT_F32, s->R, s->state_width),
+             part = att_view_slice(&all, 1, at, at + width);
+    *node = att_tape_constant(s->t->decoder, &part);
+}
+
+/* Row r of the next state is row parent[r] of the node. */
+static void store_part(const search *s, att_node **node, int64_t at, int64_t width)
+{
+    const att_view *v = att_node_value(*node);
+    for (int64_t r = 0; r < s->R; r++)
+        memcpy(s->state[1] + r * s->state_width + at,
+               (const float *)v->data + s->parent[s->step * s->R + r] * v->stride[0], (size_t)width * sizeof(float));
+}
+
+/* The encoder's B rows, each for all rows of its sentence. */
+static void spread_part(const search *s, att_node **node, int64_t at, int64_t width)
+{
+    const att_view *v = att_node_value(*node);
+    for (int64_t r = 0; r < s->R; r++)
+        memcpy(s->state[0] + r * s->state_width + at, (const float *)v->data + r / s->k * v->stride[0],
+               (size_t)width * sizeof(float));
+}
+
+/* ---- one step's choice ---- */
+
+static double log_sum_exp(const float *x, int64_t n)
+{
+    float most = x[0];
+    double sum = 0;
+    for (int64_t i = 1; i < n; i++) most = x[i] > most ? x[i] : most;
+    for (int64_t i = 0; i < n; i++) sum += (double)expf(x[i] - most);
+    return (double)most + log(sum);
+}
+
+/* Put c into the sorted list of at most `most`; equal ones keep their order. */
+static void insert(candidate *list, int64_t *n, int64_t most, candidate c)
+{
+    if (*n == most && !(c.log_probability > list[*n - 1].log_probability)) return;
+    int64_t i = *n < most ? (*n)++ : most - 1;
+    for (; i > 0 && c.log_probability > list[i - 1].log_probability; i--) list[i] = list[i - 1];
+    list[i] = c;
+}
+
+static int64_t collect(const search *s, int64_t b, candidate *list)
+{
+    int64_t n = 0, most = 2 * s->k;
+    for (int64_t r = b * s->k; r < (b + 1) * s->k; r++) {
+        if (s->live[r] == minus_infinity) continue;
+        const float *x = s->logits + r * s->V;
+        double offset = s->live[r] - log_sum_exp(x, s->V);
+        for (int32_t v = 0; v < s->V; v++) {
+            if (v == ATT_TOKEN_PAD || v == ATT_TOKEN_BOS) continue;
+            double p = offset + (double)x[v];
+            if (n == most && p <= list[n - 1].log_probability) continue;
+            insert(list, &n, most, (candidate){p, v, (int32_t)r});
+        }
+    }
+    return n;
+}
+
+/* sum_i log min(sum_t a[t,i], 1) along the hypothesis that ends in `row` of `step` (exclusive of it). */
+static double coverage(const search *s, int64_t step, int32_t row, int64_t b)
+{
+    double total = 0;
+    for (int64_t i = 0; i < s->batch->lengths[b]; i++) {
+        double seen = 0;
+        int32_t r = row;
+        for (int64_t t = step; t >= 0; t--) {
+            seen += (double)s->attention[(t * s->R + r) * s->Ts + i];
+            if (t > 0) r = s->parent[(t - 1) * s->R + r];
+        }
+        total += log(fmin(fmax(seen, 1e-9), 1.0));
+    }
+    return total;
+}
+
+/* A hypothesis ends with </s> chosen at s->step from `row`. */
+static void finish(search *s, int64_t b, double log_probability, int32_t row)
+{
+    double length = (double)(s->step + 1);
+    double score = log_probability / pow((5.0 + length) / 6.0, s->o->length_penalty);
+    if (s->o->coverage_penalty > 0 && s->attention) score += s->o->coverage_penalty * coverage(s, s->step, row, b);
+    finished *list = s->done + b * s->k;
+    int64_t n = s->done_count[b]++;
+    for (; n > 0 && score > list[n - 1].score; n--) list[n] = list[n - 1];
+    list[n] = (finished){score, log_probability, s->step, row};
+}
+
+static void kill_rows(search *s, int64_t b, int64_t from)
+{
+    for (int64_t r = b * s->k + from; r < (b + 1) * s->k; r++) {
+        s->live[r] = minus_infinity;
+        s->token[s->step * s->R + r] = ATT_TOKEN_EOS;
+        s->parent[s->step * s->R + r] = (int32_t)(b * s->k);
+    }
+}
+
+static void choose(void *ctx, int64_t b, int worker)
+{
+    search *s = ctx;
+    candidate *list = s->candidates + b * 2 * s->k;
+    (void)worker;
+    if (s->done_count[b] >= s->k) {
+        kill_rows(s, b, 0);
+        return;
+    }
+    int64_t n = collect(s, b, list), rows = 0;
+    bool last = s->step >= s->limit[b];
+    for (int64_t c = 0; c < n && rows < s->k && s->done_count[b] < s->k; c++) {
+        if (list[c].token == ATT_TOKEN_EOS || last) {
+            if (c < s->k) finish(s, b, list[c].log_probability, list[c].row);
+            continue;
+        }
+        int64_t r = b * s->k + rows++, at = s->step * s->R + r;
+        s->token[at] = list[c].token;
+        s->parent[at] = list[c].row;
+    }
+    for (int64_t c = 0, r = 0; r < rows && c < n; c++)
+        if (list[c].token != ATT_TOKEN_EOS) s->live[b * s->k + r++] = list[c].log_probability;
+    kill_rows(s, b, s->done_count[b] >= s->k || last ? 0 : rows);
+    if (last) s->done_count[b] = att_max64(s->done_count[b], s->k); /* the slots beyond stay without a hypothesis */
+}
+
+/* ---- the search ---- */
+
+static att_status prepare(search *s, att_seq2seq_state *state)
+{
+    int64_t B = s->batch->B, longest = 0;
+    ATT_TRY(alloc(s, B, sizeof *s->limit, &s->limit));
+    for (int64_t b = 0; b < B; b++) {
+        s->limit[b] = s->o->max_length ? s->o->max_length : 2 * (int64_t)s->batch->lengths[b] + 10;
+        longest = att_max64(longest, s->limit[b]);
+    }
+    s->T = longest + 1;
+    s->state_width = state_width(att_seq2seq_configuration(s->t->model));
+    ATT_TRY(alloc(s, s->T * s->R, sizeof *s->token, &s->token));
+    ATT_TRY(alloc(s, s->T * s->R, sizeof *s->parent, &s->parent));
+    bool looks = att_seq2seq_configuration(s->t->model)->attention != ATT_SEQ2SEQ_NO_ATTENTION;
+    if (looks && (s->o->with_attention || s->o->replace_unknown || s->o->coverage_penalty > 0))
+        ATT_TRY(alloc(s, s->T * s->R * s->Ts, sizeof *s->attention, &s->attention));
+    ATT_TRY(alloc(s, s->R, sizeof *s->live, &s->live));
+    ATT_TRY(alloc(s, B * 2 * s->k, sizeof *s->candidates, &s->candidates));
+    ATT_TRY(alloc(s, B * s->k, sizeof *s->done, &s->done));
+    ATT_TRY(alloc(s, B, sizeof *s->done_count, &s->done_count));
+    for (int i = 0; i < 2; i++) ATT_TRY(alloc(s, s->R * s->state_width, sizeof(float), &s->state[i]));
+    for (int64_t r = 0; r < s->R; r++) s->live[r] = r % s->k ? minus_infinity : 0.0;
+    for (int64_t i = 0; i < B * s->k; i++) s->done[i].row = -1;
+    each_part(s, state, spread_part);
+    return ATT_OK;
+}
+
+static att_status step(search *s, const att_seq2seq_memory *memory, int32_t *ids)
+{
+    att_seq2seq_state state = {0};
+    att_view weights, previous = att_view_1d(ids, ATT_I32, s->R);
+    att_tape_begin(s->t->decoder, 0);
+    each_part(s, &state, load_part);
+    att_node *logits =
+        att_seq2seq_step(s->t->decoder, s->t->model, memory, &previous, &state, s->attention ? &weights : NULL);
+    ATT_TRY(att_tape_status(s->t->decoder));
+    s->logits = att_node_value(logits)->data;
+    if (s->attention)
+        memcpy(s->attention + s->step * s->R * s->Ts, weights.data, (size_t)(s->R * s->Ts) * sizeof(float));
+    att_parallel(&s->t->exec, s->batch->B, choose, s);
+    each_part(s, &state, store_part);
+    float *swap = s->state[0];
+    s->state[0] = s->state[1];
+    s->state[1] = swap;
+    memcpy(ids, s->token + s->step * s->R, (size_t)s->R * sizeof *ids);
+    return ATT_OK;
+}
+
+static bool all_done(const search *s)
+{
+    for (int64_t b = 0; b < s->batch->B; b++)
+        if (s->done_count[b] < s->k) return false;
+    return true;
+}
+
+/* Follow the parents back from a finished hypothesis. */
+static att_status unroll(search *s, const finished *f, att_hypothesis *out)
+{
+    const att_allocator *a = s->t->allocator;
+    void *block;
+    *out = (att_hypothesis){.n = f->step, .score = f->score, .log_probability = f->log_probability};
+    ATT_TRY(att_new_array(a, (size_t)f->step + 1, sizeof *out->tokens, &block));
+    out->tokens = block;
+    if (s->attention) {
+        ATT_TRY(att_new_array(a, (size_t)((f->step + 1) * s->Ts), sizeof(float), &block));
+        out->weights = block;
+    }
+    int32_t row = f->row;
+    for (int64_t t = f->step; t >= 0; t--) {
+        if (out->weights)
+            memcpy(out->weights + t * s->Ts, s->attention + (t * s->R + row) * s->Ts, (size_t)s->Ts * sizeof(float));
+        if (t == 0) break;
+        out->tokens[t - 1] = s->token[(t - 1) * s->R + row];
+        row = s->parent[(t - 1) * s->R + row];
+    }
+    return ATT_OK;
+}
+
+static att_status run(search *s, att_hypothesis *out)
+{
+    att_seq2seq_memory memory;
+    att_seq2seq_state state;
+    int32_t *ids = NULL;
+    att_view source = att_view_2d(s->batch->ids, ATT_I32, s->Ts, s->batch->B);
+    att_view lengths = att_view_1d(s->batch->lengths, ATT_I32, s->batch->B);
+    att_tape_begin(s->t->encoder, 0);
+    att_seq2seq_encode(s->t->encoder, s->t->model, &source, &lengths, 0, &memory, &state);
+    ATT_TRY(att_tape_status(s->t->encoder));
+    ATT_TRY(prepare(s, &state));
+    ATT_TRY(alloc(s, s->R, sizeof *ids, &ids));
+    for (int64_t r = 0; r < s->R; r++) ids[r] = ATT_TOKEN_BOS;
+    for (s->step = 0; s->step < s->T && !all_done(s); s->step++) ATT_TRY(step(s, &memory, ids));
+    for (int64_t b = 0; b < s->batch->B; b++)
+        for (int64_t r = 0; r < s->o->n_best; r++)
+            if (s->done[b * s->k + r].row >= 0) ATT_TRY(unroll(s, &s->done[b * s->k + r], &out[b * s->o->n_best + r]));
+    return ATT_OK;
+}
+
+att_status att_beam_search(att_translator *t, const att_translate_options *o, const att_search_batch *batch,
+                           att_hypothesis *out)
+{
+    search s = {.t = t,
+                .o = o,
+                .batch = batch,
+                .k = o->beam,
+                .R = batch->B * o->beam,
+                .Ts = batch->Ts,
+                .V = att_seq2seq_configuration(t->model)->target_vocabulary};
+    att_arena_init(&s.arena, t->allocator);
+    memset(out, 0, (size_t)(batch->B * o->n_best) * sizeof *out);
+    att_status status = run(&s, out);
+    att_arena_destroy(&s.arena);
+    return status;
+}
+
+void att_hypothesis_free(const att_allocator *a, att_hypothesis *h, int64_t Ts)
+{
+    att_free(a, h->tokens, (size_t)(h->n + 1) * sizeof *h->tokens);
+    att_free(a, h->weights, (size_t)((h->n + 1) * Ts) * sizeof(float));
+    *h = (att_hypothesis){0};
+}

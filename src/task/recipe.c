@@ -1,0 +1,87 @@
+#include <attend/recipe.h>
+#include <attend/text.h>
+
+#define AT(field) offsetof(att_recipe, field)
+#define UNBOUNDED 0, 0, NULL
+
+static const char *const cells[] = {"gru", "gru-reset-before", "lstm", NULL};
+static const char *const scores[] = {"additive", "dot", "general", "none", NULL};
+static const char *const moments[] = {"before", "after", NULL};
+static const char *const schedules[] = {"constant", "inverse-sqrt", "plateau", "cosine", NULL};
+static const char *const metrics[] = {"loss", "bleu", "chrf", "exact", NULL};
+static const char *const tokenizers[] = {"bpe", "word", "char", NULL};
+static const char *const normalisations[] = {"plain", "none", "tutorial", NULL};
+
+/* clang-format off */
+static const att_option options[] = {
+    {"data.folder", ATT_OPTION_STRING, AT(data.folder), "", UNBOUNDED, "folder of the files below"},
+    {"data.train", ATT_OPTION_STRING, AT(data.train), "", UNBOUNDED, "file of tab-separated pairs, or SOURCE,TARGET: two line-aligned files; plain, gzip or zstd"},
+    {"data.valid", ATT_OPTION_STRING, AT(data.valid), "", UNBOUNDED, "the same, for validation"},
+    {"data.test", ATT_OPTION_STRING, AT(data.test), "", UNBOUNDED, "the same, what `attend evaluate` uses by default"},
+    {"data.source_column", ATT_OPTION_INT, AT(data.source_column), "1", 1, 1000, NULL, "column to translate from"},
+    {"data.target_column", ATT_OPTION_INT, AT(data.target_column), "2", 1, 1000, NULL, "column to translate to"},
+    {"data.synthetic", ATT_OPTION_STRING, AT(data.synthetic), "", UNBOUNDED, "instead of files: dates, copy or reverse"},
+    {"data.synthetic_train", ATT_OPTION_INT, AT(data.synthetic_train), "20000", 1, 1e9, NULL, "synthetic training pairs"},
+    {"data.synthetic_valid", ATT_OPTION_INT, AT(data.synthetic_valid), "1000", 1, 1e9, NULL, "synthetic validation pairs"},
+    {"data.max_length", ATT_OPTION_INT, AT(data.max_length), "60", 1, 100000, NULL, "longer training pairs (tokens, either side) are left out"},
+
+    {"text.tokenizer", ATT_OPTION_CHOICE, AT(text.tokenizer), "bpe", 0, 0, tokenizers, "what a token is"},
+    {"text.normalise", ATT_OPTION_CHOICE, AT(text.normalise), "plain", 0, 0, normalisations, "plain: NFKC, case kept; tutorial: lower case, a-z, punctuation apart"},
+    {"text.vocabulary", ATT_OPTION_INT, AT(text.vocabulary), "0", 0, 10000000, NULL, "tokens in a vocabulary; 0: all that the data gives"},
+    {"text.min_count", ATT_OPTION_INT, AT(text.min_count), "1", 1, 1e9, NULL, "rarer words, characters or pairs are left out"},
+    {"text.shared", ATT_OPTION_BOOL, AT(text.shared), "false", UNBOUNDED, "one vocabulary for both sides"},
+    {"text.coverage", ATT_OPTION_REAL, AT(text.coverage), "0.9995", 0, 1, NULL, "BPE: share of the characters that must be known"},
+    {"text.dropout", ATT_OPTION_REAL, AT(text.dropout), "0", 0, 1, NULL, "BPE-dropout: share of the merges left out, anew in every epoch"},
+
+    {"model.cell", ATT_OPTION_CHOICE, AT(model.cell), "gru", 0, 0, cells, "recurrent cell"},
+    {"model.embedding", ATT_OPTION_INT, AT(model.embedding), "256", 1, 65536, NULL, "width of word vectors and readout"},
+    {"model.encoder_units", ATT_OPTION_INT, AT(model.encoder_units), "256", 1, 65536, NULL, "of each direction"},
+    {"model.decoder_units", ATT_OPTION_INT, AT(model.decoder_units), "512", 1, 65536, NULL, "of the decoder's state"},
+    {"model.encoder_layers", ATT_OPTION_INT, AT(model.encoder_layers), "1", 1, ATT_SEQ2SEQ_MAX_LAYERS, NULL, "bidirectional layers"},
+    {"model.decoder_layers", ATT_OPTION_INT, AT(model.decoder_layers), "1", 1, ATT_SEQ2SEQ_MAX_LAYERS, NULL, "layers of the decoder"},
+    {"model.attention", ATT_OPTION_CHOICE, AT(model.attention), "additive", 0, 0, scores, "score; none: one fixed context vector"},
+    {"model.attention_units", ATT_OPTION_INT, AT(model.attention_units), "0", 0, 65536, NULL, "of the additive score; 0: decoder_units"},
+    {"model.attend", ATT_OPTION_CHOICE, AT(model.attend), "before", 0, 0, moments, "before the decoder's step (Bahdanau) or after it (Luong)"},
+    {"model.input_feeding", ATT_OPTION_BOOL, AT(model.input_feeding), "false", UNBOUNDED, "the readout enters the next step (with attend: after)"},
+    {"model.dropout", ATT_OPTION_REAL, AT(model.dropout), "0", 0, 0.99, NULL, "on word vectors, between layers and on the readout"},
+    {"model.tied", ATT_OPTION_BOOL, AT(model.tied), "false", UNBOUNDED, "the output layer is the target's word vectors"},
+    {"model.shared", ATT_OPTION_BOOL, AT(model.shared), "false", UNBOUNDED, "source and target share word vectors (needs text.shared)"},
+
+    {"train.folder", ATT_OPTION_STRING, AT(run.folder), "", UNBOUNDED, "where the run is kept; empty: runs/ and the recipe's name"},
+    {"train.seed", ATT_OPTION_INT, AT(train.seed), "1", 0, 9e15, NULL, "where all random numbers start"},
+    {"train.steps", ATT_OPTION_INT, AT(train.steps), "10000", 1, 1e12, NULL, "optimiser steps"},
+    {"train.batch_tokens", ATT_OPTION_INT, AT(run.batch_tokens), "2048", 1, 1e9, NULL, "most target tokens of a batch, padding counted"},
+    {"train.batch_sentences", ATT_OPTION_INT, AT(run.batch_sentences), "256", 1, 1e6, NULL, "most pairs of a batch"},
+    {"train.accumulate", ATT_OPTION_INT, AT(train.accumulate), "1", 1, 10000, NULL, "batches summed for one step"},
+    {"train.lr", ATT_OPTION_REAL, AT(train.lr), "1e-3", 1e-12, 100, NULL, "largest learning rate"},
+    {"train.schedule", ATT_OPTION_CHOICE, AT(train.schedule), "constant", 0, 0, schedules, "of the learning rate after the warm-up"},
+    {"train.warmup", ATT_OPTION_INT, AT(train.warmup), "0", 0, 1e9, NULL, "steps of linear rise"},
+    {"train.lr_min", ATT_OPTION_REAL, AT(train.lr_min), "0", 0, 100, NULL, "plateau and cosine do not go below"},
+    {"train.factor", ATT_OPTION_REAL, AT(train.factor), "0.5", 0.001, 1, NULL, "of each reduction on a plateau"},
+    {"train.plateau", ATT_OPTION_INT, AT(train.plateau), "2", 1, 1000, NULL, "validations without a new best before a reduction"},
+    {"train.beta1", ATT_OPTION_REAL, AT(train.beta1), "0.9", 0, 0.999999, NULL, "of Adam"},
+    {"train.beta2", ATT_OPTION_REAL, AT(train.beta2), "0.98", 0, 0.999999, NULL, "of Adam"},
+    {"train.eps", ATT_OPTION_REAL, AT(train.eps), "1e-9", 1e-20, 1, NULL, "of Adam"},
+    {"train.decay", ATT_OPTION_REAL, AT(train.decay), "0", 0, 1, NULL, "decoupled weight decay"},
+    {"train.clip", ATT_OPTION_REAL, AT(train.clip), "1", 0, 1e9, NULL, "largest norm of the gradient; 0: any"},
+    {"train.average", ATT_OPTION_REAL, AT(train.average), "0", 0, 0.9999999, NULL, "decay of the moving average of the weights that is validated and kept; 0: none"},
+    {"train.smoothing", ATT_OPTION_REAL, AT(run.smoothing), "0", 0, 0.99, NULL, "of labels"},
+    {"train.validate_every", ATT_OPTION_INT, AT(train.validate_every), "1000", 1, 1e12, NULL, "steps"},
+    {"train.valid_sentences", ATT_OPTION_INT, AT(run.valid_sentences), "500", 1, 1e9, NULL, "translated at a validation, from the start of the set"},
+    {"train.metric", ATT_OPTION_CHOICE, AT(run.metric), "bleu", 0, 0, metrics, "chooses the best checkpoint and stops early"},
+    {"train.patience", ATT_OPTION_INT, AT(train.patience), "0", 0, 1e9, NULL, "validations without a new best before stopping; 0: never"},
+    {"train.save_every", ATT_OPTION_INT, AT(train.save_every), "500", 0, 1e12, NULL, "steps between writes of last.att, besides validations"},
+    {"train.keep_every", ATT_OPTION_INT, AT(train.keep_every), "0", 0, 1e12, NULL, "steps between checkpoints kept for good; 0: none"},
+
+    {"decode.beam", ATT_OPTION_INT, AT(decode.beam), "5", 1, 1000, NULL, "hypotheses kept; 1: greedy"},
+    {"decode.max_length", ATT_OPTION_INT, AT(decode.max_length), "0", 0, 100000, NULL, "tokens of a translation; 0: twice the source and 10"},
+    {"decode.length_penalty", ATT_OPTION_REAL, AT(decode.length_penalty), "0.6", 0, 10, NULL, "alpha of ((5 + n) / 6)^alpha (Wu 2016)"},
+    {"decode.coverage_penalty", ATT_OPTION_REAL, AT(decode.coverage_penalty), "0", 0, 10, NULL, "beta of source words not attended to (Wu 2016)"},
+};
+/* clang-format on */
+
+const att_options *att_recipe_options(void)
+{
+    static const att_options table = {options, sizeof options / sizeof *options, sizeof(att_recipe), 0};
+    return &table;
+}

@@ -1,0 +1,174 @@
+#include "task/translator.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include <attend/file.h>
+
+#define MODEL_PREFIX "model."
+
+att_status att_translator_assemble(const att_recipe *recipe, att_tokenizer *source, att_tokenizer *target,
+                                   att_seq2seq *model, const att_exec *exec, const att_allocator *allocator,
+                                   att_translator **out)
+{
+    void *block = NULL;
+    *out = NULL;
+    att_status status = att_alloc_zero(allocator, sizeof **out, &block);
+    if (status != ATT_OK) {
+        att_seq2seq_destroy(model);
+        if (target != source) att_tokenizer_destroy(target);
+        att_tokenizer_destroy(source);
+        return status;
+    }
+    att_translator *t = block;
+    *t = (att_translator){.allocator = allocator, .source = source, .target = target, .model = model};
+    if (exec) t->exec = *exec;
+    status = att_options_copy(att_recipe_options(), &t->recipe, recipe);
+    if (status == ATT_OK) {
+        t->recipe.model = *att_seq2seq_configuration(model);
+        status = att_tape_create(exec, allocator, &t->encoder);
+    }
+    if (status == ATT_OK) status = att_tape_create(exec, allocator, &t->decoder);
+    if (status != ATT_OK) {
+        att_translator_destroy(t);
+        return status;
+    }
+    *out = t;
+    return ATT_OK;
+}
+
+void att_translator_destroy(att_translator *t)
+{
+    if (!t) return;
+    att_tape_destroy(t->encoder);
+    att_tape_destroy(t->decoder);
+    att_seq2seq_destroy(t->model);
+    if (t->target != t->source) att_tokenizer_destroy(t->target);
+    att_tokenizer_destroy(t->source);
+    att_options_free(att_recipe_options(), &t->recipe);
+    att_free(t->allocator, t, sizeof *t);
+}
+
+const att_recipe *att_translator_recipe(const att_translator *t)
+{
+    return &t->recipe;
+}
+
+const att_seq2seq *att_translator_model(const att_translator *t)
+{
+    return t->model;
+}
+
+const att_tokenizer *att_translator_tokenizer(const att_translator *t, int target)
+{
+    return target ? t->target : t->source;
+}
+
+void att_translate_defaults(const att_translator *t, att_translate_options *o)
+{
+    *o = (att_translate_options){.beam = t->recipe.decode.beam,
+                                 .n_best = 1,
+                                 .max_length = t->recipe.decode.max_length,
+                                 .batch = 64,
+                                 .length_penalty = t->recipe.decode.length_penalty,
+                                 .coverage_penalty = t->recipe.decode.coverage_penalty};
+}
+
+/* ---- loading ---- */
+
+static att_status required(const att_file *file, const char *path, const char *key, const char **out)
+{
+    *out = att_file_metadata(file, key);
+    ATT_REQUIRE(*out, ATT_E_FORMAT, "%s: not a translation model: its metadata lacks '%s'", path, key);
+    return ATT_OK;
+}
+
+static att_status load_weights(const att_file *file, const char *path, att_params *params)
+{
+    char name[192];
+    for (int64_t i = 0; i < att_params_count(params); i++) {
+        const att_parameter *p = att_params_at(params, i);
+        const att_view *to = att_parameter_value(p);
+        att_view from;
+        snprintf(name, sizeof name, MODEL_PREFIX "%s", att_parameter_name(p));
+        ATT_TRY(att_file_tensor(file, name, &from));
+        bool same = from.dtype == ATT_F32 && from.ndim == to->ndim &&
+                    memcmp(from.dim, to->dim, (size_t)to->ndim * sizeof *to->dim) == 0;
+        ATT_REQUIRE(same, ATT_E_FORMAT, "%s: tensor '%s' has another shape or type than the model's configuration says",
+                    path, name);
+        memcpy(to->data, from.data, (size_t)att_view_count(to) * sizeof(float));
+    }
+    att_params_changed(params);
+    return ATT_OK;
+}
+
+static att_status load_model(const att_file *file, const char *path, const att_recipe *recipe,
+                             const att_tokenizer *source, const att_tokenizer *target, const att_allocator *allocator,
+                             att_seq2seq **out)
+{
+    att_seq2seq_config config = recipe->model;
+    config.source_vocabulary = att_tokenizer_size(source);
+    config.target_vocabulary = att_tokenizer_size(target);
+    ATT_TRY(att_seq2seq_create(&config, 0, 0, allocator, out));
+    att_status status = load_weights(file, path, att_seq2seq_params(*out));
+    if (status != ATT_OK) {
+        att_seq2seq_destroy(*out);
+        *out = NULL;
+    }
+    return status;
+}
+
+static att_status load_parts(const att_file *file, const char *path, const att_recipe *recipe,
+                             const att_allocator *allocator, att_tokenizer **source, att_tokenizer **target,
+                             att_seq2seq **model)
+{
+    const char *json;
+    ATT_TRY(required(file, path, "attend.source_tokenizer", &json));
+    ATT_TRY(att_tokenizer_from_json(json, strlen(json), allocator, source));
+    *target = *source;
+    if (!recipe->text.shared) {
+        *target = NULL;
+        ATT_TRY(required(file, path, "attend.target_tokenizer", &json));
+        ATT_TRY(att_tokenizer_from_json(json, strlen(json), allocator, target));
+    }
+    return load_model(file, path, recipe, *source, *target, allocator, model);
+}
+
+static att_status load_with_recipe(const att_file *file, const char *path, const att_recipe *recipe,
+                                   const att_exec *exec, const att_allocator *allocator, att_translator **out)
+{
+    att_tokenizer *source = NULL, *target = NULL;
+    att_seq2seq *model = NULL;
+    att_status status = load_parts(file, path, recipe, allocator, &source, &target, &model);
+    if (status == ATT_OK) return att_translator_assemble(recipe, source, target, model, exec, allocator, out);
+    if (target != source) att_tokenizer_destroy(target);
+    att_tokenizer_destroy(source);
+    return status;
+}
+
+static att_status load(const att_file *file, const char *path, const att_exec *exec, const att_allocator *allocator,
+                       att_translator **out)
+{
+    const char *task, *json;
+    att_recipe recipe;
+    ATT_TRY(required(file, path, "attend.task", &task));
+    ATT_REQUIRE(strcmp(task, "translation") == 0, ATT_E_FORMAT, "%s: its task is '%s', expected translation", path,
+                task);
+    ATT_TRY(required(file, path, "attend.recipe", &json));
+    ATT_TRY(att_options_init(att_recipe_options(), &recipe));
+    att_status status = att_options_from_json(att_recipe_options(), &recipe, json, strlen(json));
+    if (status == ATT_OK) status = load_with_recipe(file, path, &recipe, exec, allocator, out);
+    att_options_free(att_recipe_options(), &recipe);
+    return status;
+}
+
+att_status att_translator_load(const char *path, const att_exec *exec, const att_allocator *allocator,
+                               att_translator **out)
+{
+    att_file *file;
+    *out = NULL;
+    ATT_TRY(att_file_open(path, allocator, &file));
+    att_status status = load(file, path, exec, allocator, out);
+    att_file_close(file);
+    return status;
+}

@@ -1,0 +1,42 @@
+/* Inside of the translator. */
+#ifndef ATT_TRANSLATOR_H
+#define ATT_TRANSLATOR_H
+
+#include <attend/translator.h>
+
+#include "base/base.h"
+
+struct att_translator {
+    const att_allocator *allocator;
+    att_exec exec;
+    att_recipe recipe;
+    att_tokenizer *source, *target; /* the same one when shared */
+    att_seq2seq *model;
+    att_tape *encoder, *decoder;
+};
+
+/* From its parts, which it owns from then on, also on failure. `recipe` is copied. */
+att_status att_translator_assemble(const att_recipe *recipe, att_tokenizer *source, att_tokenizer *target,
+                                   att_seq2seq *model, const att_exec *exec, const att_allocator *allocator,
+                                   att_translator **out);
+
+/* One hypothesis of a search: tokens without <s> and </s>. */
+typedef struct att_hypothesis {
+    int32_t *tokens;
+    int64_t n;
+    double score, log_probability;
+    float *weights; /* (n+1) x Ts, or NULL; the last row is </s>'s */
+} att_hypothesis;
+
+/* A batch of encoded sources for the search: ids (Ts,B), padded; lengths (B). */
+typedef struct att_search_batch {
+    int32_t *ids, *lengths;
+    int64_t B, Ts;
+} att_search_batch;
+
+/* Beam search; out[b * n_best + r], fewer than n_best where the search found fewer (tokens NULL). */
+att_status att_beam_search(att_translator *t, const att_translate_options *o, const att_search_batch *batch,
+                           att_hypothesis *out);
+void att_hypothesis_free(const att_allocator *a, att_hypothesis *h, int64_t Ts);
+
+#endif
