@@ -39,12 +39,20 @@ ATT_API att_status att_product(const att_product_desc *desc, const att_exec *exe
                                const att_view *b, const att_view *bias, att_span workspace);
 ATT_API att_status att_product_workspace(const att_exec *exec, int64_t M, int64_t N, int64_t K, size_t *bytes);
 
+/* c = sum over s of a[s](M,K_s) b[s](K_s,N), or c += it: the product of the a joined along their columns and the b
+ * joined along their rows, to the same bits. The weight gradient of a layer that ran n times is one such sum. n = 0
+ * gives act(0). Workspace: att_product_workspace with K the sum of all K_s. */
+ATT_API att_status att_product_sum(const att_product_desc *desc, const att_exec *exec, const att_view *c, int64_t n,
+                                   const att_view *a, const att_view *b, att_span workspace);
+
 /* Pack b(K,N) (float32) into `memory` of att_product_pack_bytes(); `packed` then refers to that memory. */
 ATT_API size_t att_product_pack_bytes(const att_exec *exec, int64_t K, int64_t N);
 ATT_API att_status att_product_pack(const att_exec *exec, att_packed *packed, const att_view *b, att_span memory);
 /* As att_product with the packed b: the same bits. Fails with ATT_E_VALUE when packed for another instruction set. */
 ATT_API att_status att_product_packed(const att_product_desc *desc, const att_exec *exec, const att_view *c,
                                       const att_view *a, const att_packed *b, const att_view *bias, att_span workspace);
+/* What att_product_packed needs: less than att_product_workspace, which is enough too. */
+ATT_API att_status att_product_packed_workspace(const att_exec *exec, int64_t M, int64_t N, int64_t K, size_t *bytes);
 
 ATT_END
 

@@ -7,9 +7,18 @@
 static att_kernels tables[ATT_ISA_AVX512 + 1]; /* indexed by att_isa; built once, read-only afterwards */
 static pthread_once_t built = PTHREAD_ONCE_INIT;
 
+void att_register_gemm_portable(att_kernels *table);
+void att_register_gemm_avx2(att_kernels *table);
+void att_register_gemm_avx512(att_kernels *table);
+
 static void build(void)
 {
     for (int isa = ATT_ISA_REF; isa <= ATT_ISA_AVX512; isa++) tables[isa].isa = (att_isa)isa;
+    att_register_gemm_portable(&tables[ATT_ISA_PORTABLE]);
+#if defined(ATT_HAVE_X86)
+    att_register_gemm_avx2(&tables[ATT_ISA_AVX2]);
+    att_register_gemm_avx512(&tables[ATT_ISA_AVX512]);
+#endif
 }
 
 att_isa att_isa_detect(void)

@@ -1,0 +1,443 @@
+/* Dense products: checks, packing, and the cut of the work into tiles. The kernels' header says what decides the bits
+ * of a result; nothing in this file does, so the cut may follow the number of threads. */
+#include <attend/product.h>
+
+#include "base/parallel.h"
+#include "kernel/ref/both.h"
+#include "op/dispatch.h"
+
+enum {
+    CHUNK_K = 1024,                 /* packed b in scratch memory: at most so deep ...                     */
+    CHUNK_FLOATS = 2 * 1024 * 1024, /* ... and so large                                                 */
+    SERIAL_WORK = 1 << 18,          /* multiply-adds below which starting threads costs more than it gains */
+    TILES_PER_THREAD = 4            /* enough that a late thread leaves little work to wait for            */
+};
+
+/* One call: operands, where scratch memory is, and the chunk of b that is being multiplied. */
+typedef struct product {
+    const att_gemm_kernels *gemm;
+    const att_product_desc *desc;
+    const att_view *c, *bias; /* bias may be absent */
+    int64_t segments;
+    const att_view *a, *b; /* [segments]; b is NULL when packed beforehand */
+    int64_t M, N, K;
+    float *scratch; /* threads * scratch_floats(): a block of a, then a ragged panel of b */
+    float *chunk;   /* packed b of this chunk */
+    int64_t k_lo, k_hi, n_lo, n_hi;
+    const float *panels; /* b of this chunk: panel j at j * panel_stride, row k at k * row_stride */
+    int64_t row_stride, panel_stride;
+    bool direct; /* panels is b itself, not packed */
+    int64_t row_tiles, col_tiles;
+} product;
+
+static int64_t scratch_floats(const att_gemm_kernels *g)
+{
+    return g->a_floats + g->kc * g->nr;
+}
+
+/* Bounds of part i of n items cut into `parts`. */
+static int64_t part_start(int64_t n, int64_t parts, int64_t i)
+{
+    return n / parts * i + att_min64(i, n % parts);
+}
+
+static float *f32_at(const att_view *v, int64_t row, int64_t col)
+{
+    return (float *)v->data + row * v->stride[0] + col * v->stride[1];
+}
+
+/* Columns k0 .. k1-1 of a, rows row .. row+rows-1, gathered from the segments that hold them. */
+static void pack_a(const product *p, float *dst, att_gemm_layout layout, int64_t row, int64_t rows, int64_t k0,
+                   int64_t k1)
+{
+    int64_t at = 0;
+    for (int64_t s = 0; s < p->segments && at < k1; s++) {
+        const att_view *a = &p->a[s];
+        int64_t lo = att_max64(k0, at), hi = att_min64(k1, at + a->dim[1]);
+        if (lo < hi)
+            p->gemm->pack_a(dst, layout, lo - k0, f32_at(a, row, lo - at), a->stride[0], a->stride[1], rows, hi - lo);
+        at += a->dim[1];
+    }
+}
+
+/* Rows k0 .. k1-1 of columns n .. n+cols-1 of b, as one panel. */
+static void pack_panel(const product *p, float *dst, int64_t k0, int64_t k1, int64_t n, int64_t cols)
+{
+    int64_t at = 0;
+    for (int64_t s = 0; s < p->segments && at < k1; s++) {
+        const att_view *b = &p->b[s];
+        int64_t lo = att_max64(k0, at), hi = att_min64(k1, at + b->dim[0]);
+        if (lo < hi)
+            p->gemm->pack_b(dst + (lo - k0) * p->gemm->nr, f32_at(b, lo - at, n), b->stride[0], b->stride[1], hi - lo,
+                            cols);
+        at += b->dim[0];
+    }
+}
+
+static void pack_chunk_panel(void *ctx, int64_t tile, int worker)
+{
+    (void)worker;
+    const product *p = ctx;
+    int64_t n = p->n_lo + tile * p->gemm->nr;
+    pack_panel(p, p->chunk + tile * p->panel_stride, p->k_lo, p->k_hi, n, att_min64(p->gemm->nr, p->n_hi - n));
+}
+
+/* One block against columns n0 .. n1-1, whose panels start at b. */
+static void multiply_columns(const product *p, att_gemm_block *g, int64_t row, int64_t n0, int64_t n1, const float *b,
+                             int64_t b_row)
+{
+    g->c = f32_at(p->c, row, n0);
+    g->cols = n1 - n0;
+    g->b = b;
+    g->b_row = b_row;
+    g->bias = p->bias->data ? (const float *)p->bias->data + n0 * p->bias->stride[0] : NULL;
+    if (g->cols > 0) p->gemm->block(g);
+}
+
+/* Rows `row` .. of a, columns k0 .. k1-1: packed, or where they are if the kernel can read them there. */
+static void bring_a(const product *p, att_gemm_block *g, float *scratch, int64_t row, int64_t k0, int64_t k1)
+{
+    const att_view *a = p->a;
+    g->a = scratch;
+    if (p->segments == 0) return;
+    bool transposed = a->stride[0] == 1 && a->stride[1] != 1 && g->rows > 1;
+    g->a_layout = transposed ? ATT_GEMM_COLUMNS : ATT_GEMM_ROWS;
+    if (g->rows == 1 && p->segments == 1 && a->stride[1] == 1)
+        g->a = f32_at(a, row, k0);
+    else
+        pack_a(p, scratch, g->a_layout, row, g->rows, k0, k1);
+}
+
+static void multiply_tile(void *ctx, int64_t tile, int worker)
+{
+    const product *p = ctx;
+    const att_gemm_kernels *gemm = p->gemm;
+    const int64_t nr = gemm->nr, row_tile = tile / p->col_tiles, col_tile = tile % p->col_tiles;
+    const int64_t row = part_start(p->M, p->row_tiles, row_tile), panels = att_ceil_div(p->n_hi - p->n_lo, nr);
+    const int64_t j0 = part_start(panels, p->col_tiles, col_tile), j1 = part_start(panels, p->col_tiles, col_tile + 1);
+    const int64_t n0 = p->n_lo + j0 * nr, n1 = att_min64(p->n_lo + j1 * nr, p->n_hi);
+    const int64_t whole = p->direct ? n0 + (n1 - n0) / nr * nr : n1; /* b itself has no zeros behind its last column */
+    float *scratch = p->scratch + worker * scratch_floats(gemm), *ragged = scratch + gemm->a_floats;
+    att_gemm_block g = {.rows = part_start(p->M, p->row_tiles, row_tile + 1) - row,
+                        .c_row = p->c->stride[0],
+                        .c_col = p->c->stride[1],
+                        .b_panel = p->panel_stride,
+                        .bias_stride = p->bias->stride[0],
+                        .activation = p->desc->activation};
+    int64_t k0 = p->k_lo;
+    do { /* once even for K = 0 */
+        int64_t k1 = att_min64(k0 + gemm->kc, p->k_hi);
+        g.k = k1 - k0;
+        g.add = p->desc->accumulate || k0 > 0;
+        g.last = k1 == p->K;
+        bring_a(p, &g, scratch, row, k0, k1);
+        const float *b = p->panels + j0 * p->panel_stride + (k0 - p->k_lo) * p->row_stride;
+        multiply_columns(p, &g, row, n0, whole, b, p->row_stride);
+        if (whole < n1) {
+            pack_panel(p, ragged, k0, k1, whole, n1 - whole);
+            multiply_columns(p, &g, row, whole, n1, ragged, nr);
+        }
+        k0 = k1;
+    } while (k0 < p->k_hi);
+}
+
+/* Row tiles as few as the cache allows; then columns are cut until every thread has enough tiles. */
+static void cut(product *p, const att_exec *exec)
+{
+    int64_t panels = att_ceil_div(p->n_hi - p->n_lo, p->gemm->nr), threads = att_threads(exec);
+    p->row_tiles = att_ceil_div(p->M, p->gemm->mc);
+    p->col_tiles = threads == 1 ? 1 : att_min64(panels, att_ceil_div(threads * TILES_PER_THREAD, p->row_tiles));
+}
+
+static void multiply_chunk(product *p, const att_exec *exec)
+{
+    cut(p, exec);
+    att_parallel(exec, p->row_tiles * p->col_tiles, multiply_tile, p);
+}
+
+static const att_exec *enough_threads(const product *p, const att_exec *exec)
+{
+    return (double)p->M * (double)p->N * (double)p->K < SERIAL_WORK ? NULL : exec;
+}
+
+/* b where it is: its rows are dense and so few rows of a meet it that packing would cost more than it saves. */
+static void multiply_direct(product *p, const att_exec *exec)
+{
+    p->direct = true;
+    p->k_lo = p->n_lo = 0;
+    p->k_hi = p->K;
+    p->n_hi = p->N;
+    p->panels = p->b->data;
+    p->row_stride = p->b->stride[0];
+    p->panel_stride = p->gemm->nr;
+    multiply_chunk(p, exec);
+}
+
+static void multiply_packed(product *p, const att_exec *exec, const float *packed)
+{
+    p->k_lo = p->n_lo = 0;
+    p->k_hi = p->K;
+    p->n_hi = p->N;
+    p->panels = packed;
+    p->row_stride = p->gemm->nr;
+    p->panel_stride = p->K * p->gemm->nr;
+    multiply_chunk(p, exec);
+}
+
+/* How much of b(K,N) is packed at a time: depth k, columns n, both fixed by the sizes. */
+static void chunk_size(const att_gemm_kernels *gemm, int64_t N, int64_t K, int64_t *k, int64_t *n)
+{
+    *k = att_min64(K, CHUNK_K);
+    int64_t panels = att_max64(1, CHUNK_FLOATS / (att_max64(*k, 1) * gemm->nr));
+    *n = att_min64(att_ceil_div(N, gemm->nr), panels) * gemm->nr;
+}
+
+static void multiply_in_chunks(product *p, const att_exec *exec)
+{
+    int64_t k, n;
+    chunk_size(p->gemm, p->N, p->K, &k, &n);
+    p->panels = p->chunk;
+    p->row_stride = p->gemm->nr;
+    for (p->n_lo = 0; p->n_lo < p->N; p->n_lo = p->n_hi) {
+        p->n_hi = att_min64(p->n_lo + n, p->N);
+        p->k_lo = 0;
+        do {
+            p->k_hi = att_min64(p->k_lo + k, p->K);
+            p->panel_stride = (p->k_hi - p->k_lo) * p->gemm->nr;
+            att_parallel(exec, att_ceil_div(p->n_hi - p->n_lo, p->gemm->nr), pack_chunk_panel, p);
+            multiply_chunk(p, exec);
+            p->k_lo = p->k_hi;
+        } while (p->k_lo < p->K);
+    }
+}
+
+static size_t scratch_bytes(const att_exec *exec, const att_gemm_kernels *gemm)
+{
+    return (size_t)att_threads(exec) * (size_t)scratch_floats(gemm) * sizeof(float);
+}
+
+static bool has_kernels(const att_exec *exec, const att_gemm_kernels **gemm)
+{
+    *gemm = &att_kernels_for(exec)->gemm;
+    return (*gemm)->block != NULL;
+}
+
+att_status att_product_packed_workspace(const att_exec *exec, int64_t M, int64_t N, int64_t K, size_t *bytes)
+{
+    const att_gemm_kernels *gemm;
+    ATT_REQUIRE(M >= 0 && N >= 0 && K >= 0, ATT_E_SHAPE, "product: sizes %lld, %lld, %lld, expected none below 0",
+                (long long)M, (long long)N, (long long)K);
+    *bytes = has_kernels(exec, &gemm) ? scratch_bytes(exec, gemm) : 0;
+    return ATT_OK;
+}
+
+att_status att_product_workspace(const att_exec *exec, int64_t M, int64_t N, int64_t K, size_t *bytes)
+{
+    const att_gemm_kernels *gemm;
+    int64_t k, n;
+    ATT_TRY(att_product_packed_workspace(exec, M, N, K, bytes));
+    if (!has_kernels(exec, &gemm)) return ATT_OK;
+    chunk_size(gemm, N, K, &k, &n);
+    *bytes += (size_t)(k * n) * sizeof(float);
+    return ATT_OK;
+}
+
+static att_status need_workspace(att_span workspace, size_t bytes)
+{
+    ATT_REQUIRE(bytes == 0 || (workspace.data && workspace.bytes >= bytes), ATT_E_WORKSPACE,
+                "product: a workspace of %zu bytes, expected at least %zu", workspace.data ? workspace.bytes : 0,
+                bytes);
+    ATT_REQUIRE((uintptr_t)workspace.data % sizeof(float) == 0, ATT_E_WORKSPACE,
+                "product: the workspace is not aligned for float32");
+    return ATT_OK;
+}
+
+static att_status check_matrix(const att_view *v, const char *name, att_dtype dtype)
+{
+    ATT_REQUIRE(v->ndim == 2, ATT_E_SHAPE, "product: %s has %d dimensions, expected 2", name, v->ndim);
+    ATT_REQUIRE(v->dim[0] >= 0 && v->dim[1] >= 0, ATT_E_SHAPE, "product: %s is %lld x %lld, expected sizes >= 0", name,
+                (long long)v->dim[0], (long long)v->dim[1]);
+    ATT_REQUIRE(v->dtype == dtype, ATT_E_DTYPE, "product: %s is %s, expected %s as c", name, att_dtype_name(v->dtype),
+                att_dtype_name(dtype));
+    ATT_REQUIRE(v->data || v->dim[0] == 0 || v->dim[1] == 0, ATT_E_VALUE, "product: %s has no data", name);
+    return ATT_OK;
+}
+
+static att_status check_size(const char *name, const char *what, int64_t got, int64_t want, const char *as)
+{
+    ATT_REQUIRE(got == want, ATT_E_SHAPE, "product: %s has %lld %s, expected %lld as %s", name, (long long)got, what,
+                (long long)want, as);
+    return ATT_OK;
+}
+
+static att_status check_output(const att_product_desc *desc, const att_view *c, const att_view *bias)
+{
+    ATT_REQUIRE(c->dtype == ATT_F32 || c->dtype == ATT_F64, ATT_E_DTYPE,
+                "product: c is %s, expected float32 or float64", att_dtype_name(c->dtype));
+    ATT_TRY(check_matrix(c, "c", c->dtype));
+    ATT_REQUIRE(desc->activation >= ATT_ACT_NONE && desc->activation <= ATT_ACT_SILU, ATT_E_VALUE,
+                "product: activation %d, expected %d to %d", (int)desc->activation, ATT_ACT_NONE, ATT_ACT_SILU);
+    ATT_REQUIRE(!desc->accumulate || desc->activation == ATT_ACT_NONE, ATT_E_VALUE,
+                "product: an activation with accumulate, expected one of the two");
+    if (!bias->data) return ATT_OK;
+    ATT_REQUIRE(bias->ndim == 1, ATT_E_SHAPE, "product: bias has %d dimensions, expected 1", bias->ndim);
+    ATT_REQUIRE(bias->dtype == c->dtype, ATT_E_DTYPE, "product: bias is %s, expected %s as c",
+                att_dtype_name(bias->dtype), att_dtype_name(c->dtype));
+    return check_size("bias", "elements", bias->dim[0], c->dim[1], "columns of c");
+}
+
+static att_status check_operands(const product *p)
+{
+    for (int64_t s = 0; s < p->segments; s++) {
+        ATT_TRY(check_matrix(&p->a[s], "a", p->c->dtype));
+        ATT_TRY(check_matrix(&p->b[s], "b", p->c->dtype));
+        ATT_TRY(check_size("a", "rows", p->a[s].dim[0], p->M, "rows of c"));
+        ATT_TRY(check_size("b", "rows", p->b[s].dim[0], p->a[s].dim[1], "columns of a"));
+        ATT_TRY(check_size("b", "columns", p->b[s].dim[1], p->N, "columns of c"));
+    }
+    return ATT_OK;
+}
+
+static void reference_f32(const product *p)
+{
+    const att_view *c = p->c, *bias = p->bias;
+    int beta = p->desc->accumulate;
+    for (int64_t s = 0; s < p->segments || !beta; s++, beta = 1) {
+        static const att_view none = {.ndim = 2};
+        const att_view *a = s < p->segments ? &p->a[s] : &none, *b = s < p->segments ? &p->b[s] : &none;
+        att_ref_gemm_f32(c->data, c->stride[0], c->stride[1], a->data, a->stride[0], a->stride[1], b->data,
+                         b->stride[0], b->stride[1], p->M, p->N, a->dim[1], beta);
+    }
+    att_ref_bias_act_f32(c->data, c->stride[0], c->stride[1], bias->data, bias->stride[0], p->M, p->N,
+                         (int)p->desc->activation);
+}
+
+static void reference_f64(const product *p)
+{
+    const att_view *c = p->c, *bias = p->bias;
+    int beta = p->desc->accumulate;
+    for (int64_t s = 0; s < p->segments || !beta; s++, beta = 1) {
+        static const att_view none = {.ndim = 2};
+        const att_view *a = s < p->segments ? &p->a[s] : &none, *b = s < p->segments ? &p->b[s] : &none;
+        att_ref_gemm_f64(c->data, c->stride[0], c->stride[1], a->data, a->stride[0], a->stride[1], b->data,
+                         b->stride[0], b->stride[1], p->M, p->N, a->dim[1], beta);
+    }
+    att_ref_bias_act_f64(c->data, c->stride[0], c->stride[1], bias->data, bias->stride[0], p->M, p->N,
+                         (int)p->desc->activation);
+}
+
+/* The reference for float64 and where no kernel is; otherwise sets p->gemm and scratch memory. */
+static bool reference(const product *p)
+{
+    if (p->c->dtype == ATT_F64)
+        reference_f64(p);
+    else if (!p->gemm)
+        reference_f32(p);
+    else
+        return false;
+    return true;
+}
+
+static att_status multiply(product *p, const att_exec *exec, att_span workspace)
+{
+    size_t bytes;
+    if (!has_kernels(exec, &p->gemm)) p->gemm = NULL;
+    if (p->M == 0 || p->N == 0 || reference(p)) return ATT_OK;
+    ATT_TRY(att_product_workspace(exec, p->M, p->N, p->K, &bytes));
+    ATT_TRY(need_workspace(workspace, bytes));
+    p->scratch = workspace.data;
+    p->chunk = p->scratch + scratch_bytes(exec, p->gemm) / sizeof(float);
+    exec = enough_threads(p, exec);
+    if (p->segments == 1 && p->M <= p->gemm->mr && (p->b->stride[1] == 1 || p->N == 1))
+        multiply_direct(p, exec);
+    else
+        multiply_in_chunks(p, exec);
+    return ATT_OK;
+}
+
+static const att_product_desc plain;
+static const att_view absent;
+
+att_status att_product_sum(const att_product_desc *desc, const att_exec *exec, const att_view *c, int64_t n,
+                           const att_view *a, const att_view *b, att_span workspace)
+{
+    product p = {.desc = desc ? desc : &plain, .c = c, .bias = &absent, .segments = n, .a = a, .b = b};
+    ATT_REQUIRE(n >= 0, ATT_E_VALUE, "product: %lld terms, expected 0 or more", (long long)n);
+    ATT_TRY(check_output(p.desc, c, p.bias));
+    p.M = c->dim[0];
+    p.N = c->dim[1];
+    ATT_TRY(check_operands(&p));
+    for (int64_t s = 0; s < n; s++) p.K += a[s].dim[1];
+    return multiply(&p, exec, workspace);
+}
+
+att_status att_product(const att_product_desc *desc, const att_exec *exec, const att_view *c, const att_view *a,
+                       const att_view *b, const att_view *bias, att_span workspace)
+{
+    product p = {.desc = desc ? desc : &plain, .c = c, .bias = bias ? bias : &absent, .segments = 1, .a = a, .b = b};
+    ATT_TRY(check_output(p.desc, c, p.bias));
+    p.M = c->dim[0];
+    p.N = c->dim[1];
+    p.K = a->dim[1];
+    ATT_TRY(check_operands(&p));
+    return multiply(&p, exec, workspace);
+}
+
+/* Packed for the reference: b with dense rows. Otherwise panel after panel, each with all of K. */
+size_t att_product_pack_bytes(const att_exec *exec, int64_t K, int64_t N)
+{
+    const att_gemm_kernels *gemm;
+    int64_t columns = has_kernels(exec, &gemm) ? att_ceil_div(N, gemm->nr) * gemm->nr : N;
+    return (size_t)K * (size_t)columns * sizeof(float);
+}
+
+static void pack_whole_panel(void *ctx, int64_t tile, int worker)
+{
+    (void)worker;
+    product *p = ctx;
+    int64_t n = tile * p->gemm->nr;
+    pack_panel(p, p->chunk + tile * p->K * p->gemm->nr, 0, p->K, n, att_min64(p->gemm->nr, p->N - n));
+}
+
+att_status att_product_pack(const att_exec *exec, att_packed *packed, const att_view *b, att_span memory)
+{
+    ATT_TRY(check_matrix(b, "b", ATT_F32));
+    product p = {.segments = 1, .b = b, .K = b->dim[0], .N = b->dim[1], .chunk = memory.data};
+    ATT_TRY(need_workspace(memory, att_product_pack_bytes(exec, p.K, p.N)));
+    *packed = (att_packed){.K = p.K, .N = p.N, .isa = att_kernels_for(exec)->isa, .data = memory.data};
+    if (has_kernels(exec, &p.gemm))
+        att_parallel(exec, att_ceil_div(p.N, p.gemm->nr), pack_whole_panel, &p);
+    else
+        for (int64_t k = 0; k < p.K; k++)
+            for (int64_t n = 0; n < p.N; n++) p.chunk[k * p.N + n] = *f32_at(b, k, n);
+    return ATT_OK;
+}
+
+att_status att_product_packed(const att_product_desc *desc, const att_exec *exec, const att_view *c, const att_view *a,
+                              const att_packed *b, const att_view *bias, att_span workspace)
+{
+    const att_view dense = att_view_2d(b->data, ATT_F32, b->K, b->N);
+    product p = {.desc = desc ? desc : &plain,
+                 .c = c,
+                 .bias = bias ? bias : &absent,
+                 .segments = 1,
+                 .a = a,
+                 .b = &dense,
+                 .M = c->dim[0],
+                 .N = b->N,
+                 .K = b->K};
+    size_t bytes;
+    ATT_TRY(check_output(p.desc, c, p.bias));
+    ATT_TRY(check_operands(&p));
+    ATT_TRY(check_size("b", "columns", b->N, c->dim[1], "columns of c"));
+    att_isa isa = att_kernels_for(exec)->isa;
+    ATT_REQUIRE(b->isa == isa, ATT_E_VALUE, "product: b is packed for %s, expected %s", att_isa_name(b->isa),
+                att_isa_name(isa));
+    if (!has_kernels(exec, &p.gemm)) p.gemm = NULL;
+    if (p.M == 0 || p.N == 0 || reference(&p)) return ATT_OK;
+    ATT_TRY(att_product_packed_workspace(exec, p.M, p.N, p.K, &bytes));
+    ATT_TRY(need_workspace(workspace, bytes));
+    p.scratch = workspace.data;
+    multiply_packed(&p, enough_threads(&p, exec), b->data);
+    return ATT_OK;
+}
