@@ -10,6 +10,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "allocator.h"
 #include "harness.h"
 
 static char folder[64], path[96];
@@ -312,6 +313,22 @@ static void odd_but_valid_headers_are_read(void **state)
     }
 }
 
+static void the_memory_is_the_allocators(void **state)
+{
+    (void)state;
+    unsigned char file[512];
+    written_example(file, sizeof file);
+    for (int64_t fail_at = 0; fail_at < 2; fail_at++) {
+        test_allocator books;
+        att_view v;
+        test_allocator_init(&books, fail_at);
+        assert_int_equal(att_npy_read(path, &books.allocator, &v), fail_at ? ATT_E_MEMORY : ATT_OK);
+        assert_true(fail_at ? v.data == NULL : books.live_bytes == 24);
+        att_npy_free(&books.allocator, &v);
+        assert_true(books.live_blocks == 0 && v.data == NULL);
+    }
+}
+
 /* ---- writing ---- */
 
 static void any_strides_are_written_in_order(void **state)
@@ -389,8 +406,8 @@ int main(void)
         cmocka_unit_test(numpys_files_are_read_and_written), cmocka_unit_test(a_file_cut_anywhere_is_refused),
         cmocka_unit_test(turned_bits_never_crash),           cmocka_unit_test(random_headers_never_crash),
         cmocka_unit_test(lying_headers_are_refused),         cmocka_unit_test(odd_but_valid_headers_are_read),
-        cmocka_unit_test(any_strides_are_written_in_order),  cmocka_unit_test(impossible_views_are_refused),
-        cmocka_unit_test(the_old_file_survives_a_full_disk),
+        cmocka_unit_test(the_memory_is_the_allocators),      cmocka_unit_test(any_strides_are_written_in_order),
+        cmocka_unit_test(impossible_views_are_refused),      cmocka_unit_test(the_old_file_survives_a_full_disk),
     };
     return cmocka_run_group_tests(tests, make_folder, remove_folder);
 }
