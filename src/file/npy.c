@@ -26,14 +26,8 @@ typedef struct element {
 
 /* The first with a dtype is what it is written as. */
 static const element elements[] = {
-    {"f4", ATT_F32},
-    {"f8", ATT_F64},
-    {"f2", ATT_F16},
-    {"i1", ATT_I8 },
-    {"i4", ATT_I32},
-    {"i8", ATT_I64},
-    {"u1", ATT_U8 },
-    {"b1", ATT_U8 },
+    {"f4", ATT_F32}, {"f8", ATT_F64}, {"f2", ATT_F16}, {"i1", ATT_I8},
+    {"i4", ATT_I32}, {"i8", ATT_I64}, {"u1", ATT_U8},  {"b1", ATT_U8},
 };
 #define ELEMENTS (sizeof elements / sizeof *elements)
 
