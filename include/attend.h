@@ -5,7 +5,9 @@
 #include <attend/exec.h>
 #include <attend/export.h>
 #include <attend/memory.h>
+#include <attend/npy.h>
 #include <attend/random.h>
+#include <attend/score.h>
 #include <attend/status.h>
 #include <attend/view.h>
 

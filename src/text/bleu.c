@@ -142,10 +142,8 @@ att_status att_bleu_corpus(const att_bleu_desc *desc, const att_allocator *alloc
                            const char *const *hypotheses, const char *const *const *references, int64_t n,
                            int64_t nrefs)
 {
-    scorer s = {
-        .allocator = allocator, .in = {hypotheses, references, n, nrefs},
-             .trie.allocator = allocator
-    };
+    scorer s = {.allocator = allocator, .trie.allocator = allocator};
+    s.in = (att_segments){hypotheses, references, n, nrefs};
     if (desc) s.desc = *desc;
     *out = (att_bleu){0};
     ATT_TRY(check_desc(&s.desc));

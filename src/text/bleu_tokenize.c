@@ -55,15 +55,15 @@ static bool is_symbol(uint32_t c)
 }
 
 static const rule rules_13a[] = {
-    {is_ascii_symbol,    NULL,               " 1 " },
-    {is_not_digit,       is_period_or_comma, "1 2 "},
-    {is_period_or_comma, is_not_digit,       " 1 2"},
-    {is_digit,           is_dash,            "1 2 "},
+    {is_ascii_symbol, NULL, " 1 "},
+    {is_not_digit, is_period_or_comma, "1 2 "},
+    {is_period_or_comma, is_not_digit, " 1 2"},
+    {is_digit, is_dash, "1 2 "},
 };
 static const rule rules_intl[] = {
-    {is_not_number,  is_punctuation, "1 2 "},
-    {is_punctuation, is_not_number,  " 1 2"},
-    {is_symbol,      NULL,           " 1 " },
+    {is_not_number, is_punctuation, "1 2 "},
+    {is_punctuation, is_not_number, " 1 2"},
+    {is_symbol, NULL, " 1 "},
 };
 
 static void swap(att_codes *a, att_codes *b)

@@ -170,10 +170,8 @@ att_status att_chrf_corpus(const att_chrf_desc *desc, const att_allocator *alloc
                            const char *const *hypotheses, const char *const *const *references, int64_t n,
                            int64_t nrefs)
 {
-    scorer s = {
-        .allocator = allocator, .in = {hypotheses, references, n, nrefs},
-             .trie.allocator = allocator
-    };
+    scorer s = {.allocator = allocator, .trie.allocator = allocator};
+    s.in = (att_segments){hypotheses, references, n, nrefs};
     counts total = {0};
     *out = (att_chrf){0};
     ATT_TRY(complete_desc(desc, &s.desc));
