@@ -114,18 +114,35 @@ static att_status to_code_points(att_normaliser *n, const char *text, size_t byt
     return ATT_OK;
 }
 
+#define LONGEST_RUN 64
+
+/* Bytes from the start of the text to behind the LONGEST_RUN-th combining mark in a row, or to its end. Sorting a run
+ * of marks takes the square of its length; no script stacks half as many (Unicode's Stream-Safe Text Format allows 30).
+ */
+static size_t safe_bytes(const char *text, size_t bytes)
+{
+    size_t i = 0;
+    for (int run = 0; i < bytes && run < LONGEST_RUN; i += att_utf8_length(text[i]))
+        run = utf8proc_get_property(att_utf8_get(text + i))->combining_class ? run + 1 : 0;
+    return i;
+}
+
 static att_status by_tables(att_normaliser *n, const char *text, size_t bytes)
 {
     bool tutorial = n->how == ATT_NORMALISE_TUTORIAL;
     int options = UTF8PROC_STABLE | UTF8PROC_COMPAT | (tutorial ? UTF8PROC_DECOMPOSE : UTF8PROC_COMPOSE);
-    size_t count;
-    ATT_TRY(to_code_points(n, text, bytes, options, &count));
-    ATT_TRY(att_buffer_reserve(&n->out, 4 * count));
-    for (size_t i = 0; i < count; i++)
-        if (tutorial)
-            put_tutorial(&n->out, n->code[i]);
-        else
-            put_plain(&n->out, n->code[i]);
+    ATT_TRY(att_buffer_reserve(&n->out, bytes));
+    for (size_t at = 0, part; at < bytes; at += part) {
+        size_t count;
+        part = safe_bytes(text + at, bytes - at);
+        ATT_TRY(to_code_points(n, text + at, part, options, &count));
+        ATT_TRY(att_buffer_reserve(&n->out, 4 * count));
+        for (size_t i = 0; i < count; i++)
+            if (tutorial)
+                put_tutorial(&n->out, n->code[i]);
+            else
+                put_plain(&n->out, n->code[i]);
+    }
     return ATT_OK;
 }
 
