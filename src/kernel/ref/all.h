@@ -1,2 +1,3 @@
 /* Every header of reference prototypes, once per precision: see both.h. */
 #include "kernel/ref/gemm.h"
+#include "kernel/ref/attention.h"
