@@ -52,6 +52,7 @@ typedef struct att_attention_in {
     att_view mask;        /* uint8, optional, broadcastable to (B,Hq,Tq,Tk): non-zero = may attend */
     att_view bias;        /* optional, broadcastable to (B,Hq,Tq,Tk): added to the score; -inf hides */
     att_view key_lengths; /* (B) int32, optional: keys j >= length are hidden */
+    att_view k_prepared;  /* (B,Hkv,Tk,D), optional: k through att_attention_prepare_keys */
 } att_attention_in;
 
 typedef struct att_attention_out {
@@ -83,6 +84,10 @@ ATT_API att_status att_attention_backward(const att_attention_desc *desc, const 
 /* Scratch bytes that either call needs for these inputs. */
 ATT_API att_status att_attention_workspace(const att_attention_desc *desc, const att_exec *exec,
                                            const att_attention_in *in, size_t *bytes);
+/* prepared = what additive attention first makes of its keys, e^(2 k) with marks where that would overflow. Keys that
+ * many calls share, as those of a decoder's steps, are prepared once and given as k_prepared beside k; the results are
+ * the same bits. float32, last dimensions dense; prepared must not overlap k. */
+ATT_API att_status att_attention_prepare_keys(const att_exec *exec, const att_view *prepared, const att_view *k);
 /* Which kernel serves these inputs: "ref", "avx2 additive", "avx512 fused", ... Static string. */
 ATT_API const char *att_attention_path(const att_attention_desc *desc, const att_exec *exec,
                                        const att_attention_in *in);

@@ -1,3 +1,4 @@
 /* Every header of reference prototypes, once per precision: see both.h. */
 #include "kernel/ref/gemm.h"
 #include "kernel/ref/bias_act.h"
+#include "kernel/ref/attention.h"
