@@ -115,11 +115,10 @@ static att_status refuse_text(const att_option *o, const char *text, const char 
     return st;
 }
 
-/* How many letters to insert, delete or replace to get from a to b (Levenshtein 1966), row by row. */
-static int distance(const char *a, const char *b)
+/* How many letters to insert, delete or replace to get from a to b[0..n) (Levenshtein 1966), row by row. */
+static int distance(const char *a, const char *b, size_t n)
 {
     int row[KEY_MAX + 1];
-    size_t n = strlen(b);
     for (size_t j = 0; j <= n; j++) row[j] = (int)j;
     for (size_t i = 1; a[i - 1]; i++) {
         int diagonal = row[0];
@@ -134,34 +133,42 @@ static int distance(const char *a, const char *b)
     return row[n];
 }
 
-/* The option meant: spelled almost so, or of this name in some section. */
-static const att_option *nearest(const att_options *table, const char *key)
+/* The key or section meant, as the first *bytes of a key: spelled almost so, or an option of this name somewhere. */
+static const char *nearest(const att_options *table, const char *key, size_t *bytes)
 {
-    const att_option *best = NULL;
+    const char *best = NULL;
     size_t n = strlen(key);
     if (n > KEY_MAX) return NULL;
-    int least = n < 6 ? 2 : 2 + (int)n / 4; /* how far is still a slip */
+    int least = n < 6 ? 2 : 2 + (int)n / 4; /* too far for a slip */
     for (int64_t i = 0; i < table->count; i++) {
-        const att_option *o = &table->option[i];
-        const char *dot = strrchr(o->key, '.');
-        if (strlen(o->key) > KEY_MAX) continue;
-        int d = distance(key, o->key);
-        if (dot && !strchr(key, '.') && distance(key, dot + 1) <= (n > 3)) d = distance(key, dot + 1);
-        if (d < least) {
+        const char *name = table->option[i].key, *last = strrchr(name, '.');
+        size_t whole = strlen(name);
+        for (size_t end = 1; end <= whole && end <= KEY_MAX; end++) {
+            if (name[end] != '.' && name[end] != '\0') continue;
+            int d = distance(key, name, end);
+            if (end == whole && last && strcmp(key, last + 1) == 0) d = 1;
+            if (d >= least) continue;
             least = d;
-            best = o;
+            best = name;
+            *bytes = end;
         }
     }
     return best;
 }
 
+static bool inside(const char *key, const char *section, size_t n)
+{
+    return strncmp(key, section, n) == 0 && key[n] == '.';
+}
+
 att_status att_option_unknown(const att_options *table, const char *key, const char *where)
 {
-    const att_option *o = nearest(table, key);
-    if (att_option_is_section(table, key))
-        return att_fail(ATT_E_VALUE, "%s'%s' is a section, expected keys in it such as '%s'", where, key,
-                        o ? o->key : "");
-    if (o) return att_fail(ATT_E_VALUE, "%sunknown key '%s' (did you mean '%s'?)", where, key, o->key);
+    size_t n = 0;
+    for (int64_t i = 0; i < table->count; i++)
+        ATT_REQUIRE(!inside(table->option[i].key, key, strlen(key)), ATT_E_VALUE,
+                    "%s'%s' is a section, expected keys in it such as '%s'", where, key, table->option[i].key);
+    const char *meant = nearest(table, key, &n);
+    if (meant) return att_fail(ATT_E_VALUE, "%sunknown key '%s' (did you mean '%.*s'?)", where, key, (int)n, meant);
     return att_fail(ATT_E_VALUE, "%sunknown key '%.100s'", where, key);
 }
 
@@ -264,11 +271,6 @@ const att_option *att_option_find(const att_options *table, const char *key)
     for (int64_t i = 0; i < table->count; i++)
         if (strcmp(table->option[i].key, key) == 0) return &table->option[i];
     return NULL;
-}
-
-static bool inside(const char *key, const char *section, size_t n)
-{
-    return strncmp(key, section, n) == 0 && key[n] == '.';
 }
 
 bool att_option_is_section(const att_options *table, const char *section)
