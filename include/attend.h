@@ -2,11 +2,16 @@
 #ifndef ATTEND_H
 #define ATTEND_H
 
+#include <attend/attention.h>
 #include <attend/exec.h>
 #include <attend/export.h>
 #include <attend/memory.h>
+#include <attend/ops.h>
+#include <attend/product.h>
 #include <attend/random.h>
+#include <attend/seq2seq.h>
 #include <attend/status.h>
+#include <attend/tape.h>
 #include <attend/view.h>
 
 #endif
