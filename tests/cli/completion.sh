@@ -13,7 +13,7 @@ offers() {
     shift
     COMP_CWORD=$((${#COMP_WORDS[@]} - 1))
     COMPREPLY=()
-    _attend
+    _attend || :
     for want in "$@"; do
         case " ${COMPREPLY[*]-} " in
         *" $want "*) ;;
@@ -30,6 +30,6 @@ offers attend completion '' -- bash
 offers attend help '' -- version help
 
 COMP_WORDS=(attend zzz) COMP_CWORD=1 COMPREPLY=()
-_attend
+_attend || :
 [ ${#COMPREPLY[@]} = 0 ] || { echo "'zzz' offers '${COMPREPLY[*]}'"; status=1; }
 exit $status

@@ -16,12 +16,12 @@ static const char *const aligns[] = {"softmax", "hard", "sample", NULL};
 static const char *const corpora[] = {"dates", "copy", NULL};
 
 static const cli_option options[] = {
-    {"beam",         'b',      CLI_INT,       &set.beam,                           "N",             "",                                                        .min = 1, .max = 12},
-    {"offset",     0,             CLI_INT,                   &set.offset,                                                 "N",                                             "any integer"                                                                        },
-    {"penalty", 0,         CLI_REAL,              &set.penalty,                                                "P",   "",.min = -1, .max = HUGE_VAL},
-    {"align",            0,           CLI_CHOICE,         &set.align,                                            NULL,                                                   "",                                                                                                                                      .choices = aligns},
-    {"output",    'o',        CLI_STRING,           &set.output,"FILE","where the result is put"},
-    {"causal",    'c',CLI_FLAG,&set.causal,                NULL,                                                                                 "only earlier keys"                                                                                                                                                                                                                                                                       },
+    {"beam", 'b', CLI_INT, &set.beam, "N", "", .min = 1, .max = 12},
+    {"offset", 0, CLI_INT, &set.offset, "N", "any integer"},
+    {"penalty", 0, CLI_REAL, &set.penalty, "P", "", .min = -1, .max = HUGE_VAL},
+    {"align", 0, CLI_CHOICE, &set.align, NULL, "", .choices = aligns},
+    {"output", 'o', CLI_STRING, &set.output, "FILE", "where the result is put"},
+    {"causal", 'c', CLI_FLAG, &set.causal, NULL, "only earlier keys"},
     CLI_END,
 };
 
