@@ -8,6 +8,11 @@ static void print_words(const char *const *words)
     for (size_t i = 0; words[i]; i++) printf("%s%s", i ? " " : "", words[i]);
 }
 
+static void print_commands(void)
+{
+    for (size_t i = 0; cli_commands[i]; i++) printf("%s%s", i ? " " : "", cli_commands[i]->name);
+}
+
 /* The case lines of one command: a choice completes its values, FILE and the like complete file names. */
 static void print_values(const cli_command *command)
 {
@@ -30,6 +35,7 @@ static void print_command(const cli_command *command)
 {
     printf("            %s) words='", command->name);
     if (command->words) print_words(command->words);
+    if (command == &cmd_help) print_commands();
     for (const cli_option *o = command->options; o && o->name; o++) printf(" --%s", o->name);
     puts(" --help' ;;");
 }
@@ -44,7 +50,7 @@ static int completion(int argc, char **argv)
          "words=\n"
          "    if [ \"$COMP_CWORD\" -eq 1 ]; then");
     printf("        words='");
-    for (size_t i = 0; cli_commands[i]; i++) printf("%s%s", i ? " " : "", cli_commands[i]->name);
+    print_commands();
     puts("'\n"
          "    else\n"
          "        case $command:$previous in");

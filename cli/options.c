@@ -1,6 +1,7 @@
 /* Options from a table: parsing, and the words that say what a value must be. */
 #include "common.h"
 
+#include <ctype.h>
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -37,7 +38,7 @@ static bool store_int(const cli_option *o, const char *text)
     char *end;
     errno = 0;
     long long x = strtoll(text, &end, 10);
-    if (end == text || *end || errno || text[0] == ' ' || !within_bounds(o, (double)x)) return false;
+    if (end == text || *end || errno || isspace((unsigned char)text[0]) || !within_bounds(o, (double)x)) return false;
     *(int64_t *)o->value = x;
     return true;
 }
@@ -46,7 +47,7 @@ static bool store_real(const cli_option *o, const char *text)
 {
     char *end;
     double x = strtod(text, &end);
-    if (end == text || *end || text[0] == ' ' || !isfinite(x) || !within_bounds(o, x)) return false;
+    if (end == text || *end || isspace((unsigned char)text[0]) || !isfinite(x) || !within_bounds(o, x)) return false;
     *(double *)o->value = x;
     return true;
 }

@@ -2,13 +2,24 @@
 #ifndef ATTEND_H
 #define ATTEND_H
 
+#include <attend/attention.h>
 #include <attend/exec.h>
 #include <attend/export.h>
+#include <attend/file.h>
 #include <attend/memory.h>
 #include <attend/npy.h>
+#include <attend/ops.h>
+#include <attend/option.h>
+#include <attend/product.h>
 #include <attend/random.h>
+#include <attend/recipe.h>
 #include <attend/score.h>
+#include <attend/seq2seq.h>
 #include <attend/status.h>
+#include <attend/tape.h>
+#include <attend/text.h>
+#include <attend/train.h>
+#include <attend/translator.h>
 #include <attend/view.h>
 
 #endif

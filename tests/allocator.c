@@ -47,8 +47,5 @@ static void *resize(void *ctx, void *block, size_t old_bytes, size_t new_bytes)
 
 void test_allocator_init(test_allocator *books, int64_t fail_at)
 {
-    *books = (test_allocator){
-        .allocator = {.resize = resize, .ctx = books},
-          .fail_at = fail_at
-    };
+    *books = (test_allocator){.allocator = {.resize = resize, .ctx = books}, .fail_at = fail_at};
 }

@@ -148,9 +148,7 @@ static void reshape_knows_what_strides_allow(void **state)
     assert_ok(att_view_reshape(&t, 4, (int64_t[]){3, 2, 2, 2}, &out));
     assert_int_equal(att_view_reshape(&t, 2, (int64_t[]){6, 4}, &out), ATT_E_SHAPE);
     att_view one = {
-        .data = x, .dtype = ATT_I64, .ndim = 2, .dim = {2, 3},
-                   .stride = {0, 0}
-    }; /* one element, repeated */
+        .data = x, .dtype = ATT_I64, .ndim = 2, .dim = {2, 3}, .stride = {0, 0}}; /* one element, repeated */
     assert_ok(att_view_reshape(&one, 1, (int64_t[]){6}, &out));
     assert_int_equal(out.stride[0], 0);
     att_view empty = att_view_2d(x, ATT_I64, 0, 3);
@@ -181,14 +179,8 @@ static void dtypes_have_sizes_and_names(void **state)
         size_t bytes;
         const char *name;
     } want[] = {
-        {ATT_F32,  4, "float32" },
-        {ATT_F64,  8, "float64" },
-        {ATT_BF16, 2, "bfloat16"},
-        {ATT_F16,  2, "float16" },
-        {ATT_I8,   1, "int8"    },
-        {ATT_I32,  4, "int32"   },
-        {ATT_I64,  8, "int64"   },
-        {ATT_U8,   1, "uint8"   },
+        {ATT_F32, 4, "float32"}, {ATT_F64, 8, "float64"}, {ATT_BF16, 2, "bfloat16"}, {ATT_F16, 2, "float16"},
+        {ATT_I8, 1, "int8"},     {ATT_I32, 4, "int32"},   {ATT_I64, 8, "int64"},     {ATT_U8, 1, "uint8"},
     };
     for (size_t i = 0; i < sizeof want / sizeof *want; i++) {
         assert_int_equal(att_dtype_bytes(want[i].dtype), want[i].bytes);
