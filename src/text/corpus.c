@@ -63,13 +63,13 @@ static att_status add(const att_allocator *a, att_text **list, size_t *capacity,
     return ATT_OK;
 }
 
-/* Column number `column` of the line; false when it has fewer: then *columns says how many. */
-static bool column_of(att_text line, int column, att_text *out, int *columns)
+/* Column number `column` of the line; false when it has fewer. */
+static bool column_of(att_text line, int column, att_text *out)
 {
     const char *at = line.data, *end = line.data + line.bytes;
-    for (*columns = 1;; ++*columns) {
+    for (int passed = 0;; passed++) {
         const char *tab = memchr(at, '\t', (size_t)(end - at));
-        if (*columns == column + 1) {
+        if (passed == column) {
             *out = (att_text){at, (size_t)((tab ? tab : end) - at)};
             return true;
         }
@@ -78,31 +78,38 @@ static bool column_of(att_text line, int column, att_text *out, int *columns)
     }
 }
 
-static att_status take_column(const reader *r, att_text line, int column, int least, const char *what, att_text *out)
+static att_status too_few_columns(const reader *r, att_text line, int expected)
 {
-    int columns;
-    ATT_REQUIRE(column_of(line, column, out, &columns), ATT_E_FORMAT,
-                "%s:%lld: %d column%s, expected at least %d separated by tabs", r->path, (long long)r->line, columns,
-                columns == 1 ? "" : "s", least);
-    ATT_REQUIRE(!is_empty(*out), ATT_E_FORMAT, "%s:%lld: the %s (column %d) is empty", r->path, (long long)r->line,
-                what, column + 1);
-    return ATT_OK;
+    int columns = 1;
+    for (size_t i = 0; i < line.bytes; i++) columns += line.data[i] == '\t';
+    return att_fail(ATT_E_FORMAT, "%s:%lld: %d column%s, expected at least %d separated by tabs", r->path,
+                    (long long)r->line, columns, columns == 1 ? "" : "s", expected);
+}
+
+static att_status add_columns(att_corpus *c, const reader *r, att_text line, int source_column, int target_column)
+{
+    att_text source, target = {0};
+    int last = source_column > target_column ? source_column : target_column;
+    if (!column_of(line, source_column, &source) || (c->pairs && !column_of(line, target_column, &target)))
+        return too_few_columns(r, line, last + 1);
+    ATT_REQUIRE(!is_empty(source), ATT_E_FORMAT, "%s:%lld: the source (column %d) is empty", r->path,
+                (long long)r->line, source_column + 1);
+    ATT_REQUIRE(!c->pairs || !is_empty(target), ATT_E_FORMAT, "%s:%lld: the target (column %d) is empty", r->path,
+                (long long)r->line, target_column + 1);
+    ATT_TRY(add(c->allocator, &c->source, &c->source_capacity, c->count, source));
+    return c->pairs ? add(c->allocator, &c->target, &c->target_capacity, c->count, target) : ATT_OK;
 }
 
 static att_status fill_tsv(att_corpus *c, const char *path, int source_column, int target_column)
 {
-    int least = (source_column > target_column ? source_column : target_column) + 1;
-    att_text line, source, target;
+    att_text line;
     reader r;
     ATT_TRY(att_file_read(path, &c->content[0]));
     for (open_lines(&r, path, &c->content[0]); next_line(&r, &line); c->count++) {
         ATT_TRY(check_line(&r, line));
-        ATT_TRY(take_column(&r, line, source_column, least, "source", &source));
-        ATT_TRY(add(c->allocator, &c->source, &c->source_capacity, c->count, source));
-        if (!c->pairs) continue;
-        ATT_TRY(take_column(&r, line, target_column, least, "target", &target));
-        ATT_TRY(add(c->allocator, &c->target, &c->target_capacity, c->count, target));
+        ATT_TRY(add_columns(c, &r, line, source_column, target_column));
     }
+    ATT_REQUIRE(c->count > 0, ATT_E_FORMAT, "%s: no lines, expected at least 1", path);
     return ATT_OK;
 }
 
@@ -161,9 +168,7 @@ att_status att_corpus_read_tsv(const char *path, int source_column, int target_c
                 "target_column is %d, expected -1 (none) to %d", target_column, INT16_MAX - 1);
     att_corpus *c;
     ATT_TRY(create(allocator, target_column >= 0, &c));
-    att_status status = fill_tsv(c, path, source_column, target_column);
-    if (status == ATT_OK && c->count == 0) status = att_fail(ATT_E_FORMAT, "%s: no lines, expected at least 1", path);
-    return finish(c, status, out);
+    return finish(c, fill_tsv(c, path, source_column, target_column), out);
 }
 
 att_status att_corpus_read_pair(const char *source_path, const char *target_path, const att_allocator *allocator,
