@@ -36,4 +36,45 @@ static inline void att_attention_range(const att_attention_problem *p, int64_t b
     if (p->desc.window == ATT_WINDOW_CAUSAL && at + 1 < *hi) *hi = at + 1;
 }
 
+/* Queries i <= . < i + n and keys j <= . < j + m of head h (key head hkv) of batch entry b. `scratch` is the score
+ * core's own, kept from tile to tile. */
+typedef struct att_score_tile {
+    const att_attention_problem *p;
+    int64_t b, h, hkv, i, n, j, m;
+    float *scratch;
+} att_score_tile;
+
+/* How scores come about, on tiles: all that differs between dot-product and additive attention. Calls come in the
+ * order start (once a head: nothing is known of i, j), then for each block of queries `queries`, for each block of keys
+ * `keys`, then forward or backward; `end_queries` and `end_keys` close the blocks of a backward, `end` the head. */
+typedef struct att_score_kernels {
+    int64_t (*scratch_floats)(const att_attention_problem *p);
+    void (*start)(const att_score_tile *t);
+    void (*queries)(const att_score_tile *t);
+    void (*keys)(const att_score_tile *t);
+    void (*forward)(const att_score_tile *t, float *s);         /* s[r * ATT_KEY_BLOCK + c] = scale score           */
+    void (*backward)(const att_score_tile *t, const float *ds); /* gradients of sum(s ds)                           */
+    void (*end_queries)(const att_score_tile *t);               /* dq is complete for these queries                 */
+    void (*end_keys)(const att_score_tile *t);                  /* dk has this tile's share                         */
+    void (*end)(const att_score_tile *t, float *dscore_w);      /* dscore_w(D) += the head's share                  */
+} att_score_kernels;
+
+#define ATT_QUERY_BLOCK 32
+#define ATT_KEY_BLOCK   64
+
+/* All NULL where a level has nothing of its own. float32 only. */
+typedef struct att_attention_kernels {
+    att_score_kernels score[ATT_SCORE_NONE + 1];
+    bool (*serves)(const att_attention_problem *p);
+    int64_t (*scratch_floats)(const att_attention_problem *p);
+    /* Queries i <= . < i + n (n <= ATT_QUERY_BLOCK): o, and lse and weights where present. */
+    void (*forward)(const att_score_kernels *core, const att_attention_problem *p, int64_t b, int64_t h, int64_t i,
+                    int64_t n, float *scratch);
+    /* Everything that key head hkv of batch entry b contributes; dscore_w(D) dense or NULL, instead of the problem's.
+     */
+    void (*backward)(const att_score_kernels *core, const att_attention_problem *p, int64_t b, int64_t hkv,
+                     float *dscore_w, float *scratch);
+    void (*prepare_row)(float *prepared, const float *k, int64_t D); /* one key, for k_prepared */
+} att_attention_kernels;
+
 #endif

@@ -8,11 +8,13 @@
 
 #include <attend/exec.h>
 
+#include "kernel/attention.h"
 #include "kernel/gemm.h"
 
 typedef struct att_kernels {
     att_isa isa;
     att_gemm_kernels gemm;
+    att_attention_kernels attention;
 } att_kernels;
 
 #endif

@@ -227,3 +227,17 @@ att_status att_attention_check_grad(const att_attention_grad *grad, att_attentio
     p->dscore_w.d = p->dscore_w.b;
     return ATT_OK;
 }
+
+att_status att_attention_check_prepare(const att_view *prepared, const att_view *k, att_attention_problem *p)
+{
+    *p = (att_attention_problem){.dtype = ATT_F32};
+    ATT_REQUIRE(prepared && k, ATT_E_VALUE, "prepared, k: NULL, expected two views");
+    ATT_TRY(four_dims("k", k, "(B,Hkv,Tk,D)"));
+    p->B = k->dim[0];
+    p->Hkv = k->dim[1];
+    p->Tk = k->dim[2];
+    p->D = k->dim[3];
+    ATT_TRY(exact("k", k, p->dtype, 4, k->dim, &p->k));
+    ATT_TRY(four_dims("prepared", prepared, "(B,Hkv,Tk,D)"));
+    return exact("prepared", prepared, p->dtype, 4, k->dim, &p->k_prepared);
+}

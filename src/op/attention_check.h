@@ -10,5 +10,7 @@ att_status att_attention_check_in(const att_attention_desc *desc, const att_atte
 att_status att_attention_check_out(const att_attention_out *out, att_attention_problem *p);
 att_status att_attention_check_saved(const att_attention_out *out, att_attention_problem *p); /* o and lse to read */
 att_status att_attention_check_grad(const att_attention_grad *grad, att_attention_problem *p);
+/* k and prepared of att_attention_prepare_keys. */
+att_status att_attention_check_prepare(const att_view *prepared, const att_view *k, att_attention_problem *p);
 
 #endif

@@ -10,6 +10,32 @@ static pthread_once_t built = PTHREAD_ONCE_INIT;
 void att_register_gemm_portable(att_kernels *table);
 void att_register_gemm_avx2(att_kernels *table);
 void att_register_gemm_avx512(att_kernels *table);
+void att_register_attention_portable(att_attention_kernels *t);
+void att_register_additive_portable(att_attention_kernels *t);
+void att_register_dot_portable(att_attention_kernels *t);
+#if defined(ATT_HAVE_X86)
+void att_register_attention_avx2(att_attention_kernels *t);
+void att_register_additive_avx2(att_attention_kernels *t);
+void att_register_dot_avx2(att_attention_kernels *t);
+void att_register_attention_avx512(att_attention_kernels *t);
+void att_register_additive_avx512(att_attention_kernels *t);
+void att_register_dot_avx512(att_attention_kernels *t);
+#endif
+
+static void build_attention(void)
+{
+    att_register_attention_portable(&tables[ATT_ISA_PORTABLE].attention);
+    att_register_additive_portable(&tables[ATT_ISA_PORTABLE].attention);
+    att_register_dot_portable(&tables[ATT_ISA_PORTABLE].attention);
+#if defined(ATT_HAVE_X86)
+    att_register_attention_avx2(&tables[ATT_ISA_AVX2].attention);
+    att_register_additive_avx2(&tables[ATT_ISA_AVX2].attention);
+    att_register_dot_avx2(&tables[ATT_ISA_AVX2].attention);
+    att_register_attention_avx512(&tables[ATT_ISA_AVX512].attention);
+    att_register_additive_avx512(&tables[ATT_ISA_AVX512].attention);
+    att_register_dot_avx512(&tables[ATT_ISA_AVX512].attention);
+#endif
+}
 
 static void build(void)
 {
@@ -19,6 +45,7 @@ static void build(void)
     att_register_gemm_avx2(&tables[ATT_ISA_AVX2]);
     att_register_gemm_avx512(&tables[ATT_ISA_AVX512]);
 #endif
+    build_attention();
 }
 
 att_isa att_isa_detect(void)
