@@ -97,7 +97,7 @@ att_status att_curves_axes(const att_curves_desc *desc, const att_series *series
     for (int p = 0; p < 2; p++) {
         if (!y[p].used) continue;
         widen(&y[p], 0.05, bars[p]);
-        choose_ticks(&y[p], y[0].used && y[1].used ? 4 : 6);
+        choose_ticks(&y[p], y[0].used && y[1].used ? 5 : 6);
     }
     return ATT_OK;
 }

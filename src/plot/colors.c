@@ -80,10 +80,11 @@ uint32_t att_colors_at(att_colors colors, double t)
     t = fmin(fmax(t, 0), 1);
     switch (colors) {
     case ATT_COLORS_GREY: return to_srgb((lab){t, 0, 0});
-    case ATT_COLORS_INK: return to_srgb(polar(0.99 - 0.69 * t, 0.02 + 0.36 * t * (1.15 - t), 240 + 30 * t));
+    case ATT_COLORS_INK: return to_srgb(polar(0.99 - 0.69 * t, 0.005 + 0.32 * t * (1.15 - t), 240 + 30 * t));
     case ATT_COLORS_DUSK: break;
     }
-    return to_srgb(polar(0.24 + 0.67 * t, 0.115 + 0.065 * t * t, 305 - 202 * t));
+    double off = t - 0.42; /* where sRGB has the least chroma on this path */
+    return to_srgb(polar(0.24 + 0.67 * t, 0.094 + (off < 0 ? 0.12 : 0.28) * off * off, 305 - 202 * t));
 }
 
 att_status att_colors_parse(const char *name, att_colors *colors)

@@ -23,7 +23,7 @@ typedef struct sheet {
     double lo, hi;
     att_ticks ticks;
     double cell, font;            /* side of a cell; size of the words        */
-    int64_t row_step, col_step;   /* every which word is written              */
+    int64_t step;                 /* every which word is written              */
     double angle;                 /* of the words above the columns           */
     double row_width, col_height; /* room that the words need                */
     double left, top;             /* corner of the first map                  */
@@ -56,7 +56,6 @@ static void choose_angle(sheet *s, double widest)
         s->angle = -SLANT;
     else
         s->angle = -90;
-    s->col_step = s->angle == -90 ? (int64_t)fmax(1, ceil(line * 0.9 / s->cell)) : 1;
     if (widest == 0)
         s->col_height = 0;
     else if (s->angle == 0)
@@ -96,13 +95,14 @@ static att_status lay_out(sheet *s)
     double widest_row, widest_col, many = (double)(m->panel_rows * m->panel_cols > 1);
     s->cell = choose_cell(s);
     s->font = fmin(fmax(s->cell * 0.72, 7.5), 13);
-    ATT_TRY(att_labels_fit(s->fonts, s->font, LABEL_MOST, &s->row, &widest_row));
-    ATT_TRY(att_labels_fit(s->fonts, s->font, LABEL_MOST, &s->col, &widest_col));
-    s->row_step = (int64_t)fmax(1, ceil(s->font * LINE * 0.9 / s->cell));
+    s->step = (int64_t)fmax(1, ceil(s->font * LINE * 0.9 / s->cell));
+    ATT_TRY(att_labels_fit(s->fonts, s->font, LABEL_MOST, s->step, &s->row, &widest_row));
+    ATT_TRY(att_labels_fit(s->fonts, s->font, LABEL_MOST, s->step, &s->col, &widest_col));
     s->row_width = widest_row > 0 ? widest_row + LABEL_GAP : 0;
     choose_angle(s, widest_col);
     s->map_w = (double)m->cols * s->cell;
     s->map_h = (double)m->rows * s->cell;
+    att_ticks_linear(s->lo, s->hi, bar_height(s) < 120 ? 3 : 5, &s->ticks);
     double all_w = s->map_w * (double)m->panel_cols + PANEL_GAP * (double)(m->panel_cols - 1);
     double all_h = (s->map_h + many * PANEL_TITLE) * (double)m->panel_rows + PANEL_GAP * (double)(m->panel_rows - 1);
     if (m->panel_rows == 1) all_h = fmax(all_h, bar_height(s));
@@ -136,7 +136,7 @@ static void draw_names(sheet *s)
 static void draw_row_labels(sheet *s, double y)
 {
     att_text_style style = {.size = s->font, .anchor = 1, .color = ATT_INK};
-    for (int64_t i = 0; i < s->map->rows; i += s->row_step)
+    for (int64_t i = 0; i < s->map->rows; i += s->step)
         att_canvas_text(s->canvas, s->left - LABEL_GAP, y + ((double)i + 0.5) * s->cell + s->font * 0.35,
                         s->row.text[i], &style);
 }
@@ -145,7 +145,7 @@ static void draw_col_labels(sheet *s, double x)
 {
     att_text_style style = {.size = s->font, .angle = s->angle, .anchor = s->angle == 0 ? 0.5 : 0, .color = ATT_INK};
     double turn = radians(s->angle), shift = s->angle == 0 ? 0 : s->font * 0.35; /* the line's middle over the cell's */
-    for (int64_t j = 0; j < s->map->cols; j += s->col_step)
+    for (int64_t j = 0; j < s->map->cols; j += s->step)
         att_canvas_text(s->canvas, x + ((double)j + 0.5) * s->cell - shift * sin(turn),
                         s->top - LABEL_GAP + shift * cos(turn) * (s->angle == 0 ? 0 : 0.5), s->col.text[j], &style);
 }
@@ -168,7 +168,7 @@ static void draw_values(sheet *s, double x, double y, const float *w, const uint
 static void draw_lines(sheet *s, double x, double y, const uint32_t *palette)
 {
     uint32_t rule = att_lightness(palette[0]) > 0.9 ? ATT_RULE : ATT_PAPER;
-    if (s->cell >= 12) {
+    if (s->cell >= 16) {
         for (int64_t j = 1; j < s->map->cols; j++)
             att_canvas_rect(s->canvas, x + (double)j * s->cell - 0.5, y, 1, s->map_h, rule);
         for (int64_t i = 1; i < s->map->rows; i++)
@@ -260,7 +260,6 @@ static att_status compose(sheet *s, att_format format, const char *path)
     att_status st = att_fonts_create(&s->fonts);
     if (st != ATT_OK && (st != ATT_E_MISSING || format == ATT_FORMAT_PNG)) return st;
     att_color_range(s->desc, m->weights, m->panel_rows * m->panel_cols * m->rows * m->cols, &s->lo, &s->hi);
-    att_ticks_linear(s->lo, s->hi, 5, &s->ticks);
     ATT_TRY(lay_out(s));
     char what[96];
     snprintf(what, sizeof what, "a map of %lld rows and %lld columns", (long long)m->rows, (long long)m->cols);

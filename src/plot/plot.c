@@ -7,21 +7,18 @@
 
 void att_print_value(char *out, size_t bytes, float v)
 {
-    char text[32];
+    double size = fabs((double)v);
+    long cents = size < 100 ? lround(size * 100) : 0, whole = cents / 100, part = cents % 100;
+    char before[24] = "", after[24] = "";
     if (isnan(v)) {
         snprintf(out, bytes, "%s", "");
-        return;
+    } else if (!(size < 100)) {
+        att_print_number(out, bytes, (double)v, 3);
+    } else {
+        if (whole || !part) snprintf(before, sizeof before, "%ld", whole);
+        if (part) snprintf(after, sizeof after, ".%02ld", part);
+        snprintf(out, bytes, "%s%s%s", v < 0 && cents ? "-" : "", before, after);
     }
-    double size = fabs((double)v);
-    if (size >= 100 || !isfinite(v))
-        att_print_number(text, sizeof text, (double)v, 3);
-    else
-        att_print_number(text, sizeof text, round((double)v * 100) / 100, 4);
-    const char *digits = text + (text[0] == '-');
-    if (size < 1 && strncmp(digits, "0.", 2) == 0)
-        snprintf(out, bytes, "%s%s", text[0] == '-' ? "-" : "", digits + 1);
-    else
-        snprintf(out, bytes, "%s", text);
 }
 
 att_status att_heatmap_check(const att_heatmap_desc *desc, const att_heatmap *m)

@@ -46,10 +46,10 @@ att_status att_text_fit(att_fonts *fonts, double size, bool bold, double width, 
     return ATT_OK;
 }
 
-att_status att_labels_fit(att_fonts *fonts, double size, double width, att_labels *labels, double *widest)
+att_status att_labels_fit(att_fonts *fonts, double size, double width, int64_t step, att_labels *labels, double *widest)
 {
     *widest = 0;
-    for (int64_t i = 0; i < labels->n; i++) {
+    for (int64_t i = 0; i < labels->n; i += step) {
         ATT_TRY(att_text_fit(fonts, size, false, width, &labels->text[i]));
         *widest = fmax(*widest, att_fonts_width(fonts, labels->text[i], size, false));
     }

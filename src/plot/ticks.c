@@ -20,7 +20,9 @@ static void label(char out[16], double x, double step, double largest)
         unit *= 1000;
         k++;
     }
-    int digits = (int)fmax(1, ceil(log10(fmax(fabs(x), step) / step) + 1e-9) + 1);
+    double digits_of_step = ceil(log10(fmax(fabs(x), step) / step) + 1e-9) + 1;
+    double digits_of_whole = floor(log10(fmax(fabs(x) / unit, 1))) + 1; /* 1000, not 1e+03 */
+    int digits = (int)fmax(digits_of_step, digits_of_whole <= 6 ? digits_of_whole : 1);
     att_print_number(out, 14, x / unit, digits > 9 ? 9 : digits);
     if (x != 0) strncat(out, suffix[k], 1);
 }
