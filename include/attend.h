@@ -5,6 +5,7 @@
 #include <attend/exec.h>
 #include <attend/export.h>
 #include <attend/memory.h>
+#include <attend/plot.h>
 #include <attend/random.h>
 #include <attend/status.h>
 #include <attend/view.h>

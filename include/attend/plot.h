@@ -8,7 +8,7 @@
  * is UTF-8 in any script; right-to-left and joined scripts are shaped. PNG needs an installed font (any; characters are
  * looked for in all of them); the others do not. Bytes that are no UTF-8 show as U+FFFD, control characters as their
  * symbols, so a label can neither break a picture nor send commands to a terminal. A descriptor may be NULL or {0}: all
- * defaults. Nothing is left at `path` when a function fails before writing, and an incomplete file is removed. */
+ * defaults. When a function fails, `path` is what it was before. */
 #ifndef ATTEND_PLOT_H
 #define ATTEND_PLOT_H
 
@@ -141,7 +141,9 @@ ATT_API const char *const *att_attention_col_labels(const att_attention_record *
 ATT_API att_status att_attention_write(const att_attention_record *record, FILE *stream);
 
 typedef struct att_attention_reader att_attention_reader;
-/* "-" reads standard input. */
+/* Read from a stream, which stays the caller's; `name` stands for it in messages. */
+ATT_API att_status att_attention_reader_create(FILE *stream, const char *name, const att_allocator *allocator,
+                                               att_attention_reader **reader);
 ATT_API att_status att_attention_reader_open(const char *path, const att_allocator *allocator,
                                              att_attention_reader **reader);
 /* The next record, or *record = NULL after the last. It belongs to the reader and lives until the next call. Errors
@@ -170,7 +172,7 @@ ATT_API att_status att_plot_attention(const att_heatmap_desc *desc, const att_at
 typedef struct att_page att_page;
 ATT_API att_status att_page_create(const att_heatmap_desc *desc, const char *path, att_page **page);
 ATT_API att_status att_page_add(att_page *page, const att_attention_record *record);
-/* Completes the file. att_page_destroy without it removes what was written. */
+/* Completes the file. att_page_destroy without it leaves `path` as it was. */
 ATT_API att_status att_page_finish(att_page *page);
 ATT_API void att_page_destroy(att_page *page);
 

@@ -5,7 +5,7 @@
 #include <utf8proc.h>
 
 #include "plot/attention.h"
-#include "plot/buffer.h"
+#include "plot/draft.h"
 
 static const char *const kind_names[] = {"cross", "encoder", "decoder"};
 
@@ -62,9 +62,9 @@ att_status att_attention_check(const att_attention_record *r)
     return ATT_OK;
 }
 
-static att_status put_tokens(att_buffer *b, const char *key, const char *const *token, int64_t n)
+static att_status put_tokens(att_draft *b, const char *key, const char *const *token, int64_t n)
 {
-    att_buffer_format(b, "\"%s\":[", key);
+    att_draft_format(b, "\"%s\":[", key);
     for (int64_t i = 0; i < n; i++) {
         ATT_REQUIRE(token[i], ATT_E_VALUE, "attention: %s token %lld is NULL", key, (long long)i);
         const utf8proc_uint8_t *s = (const utf8proc_uint8_t *)token[i];
@@ -74,48 +74,48 @@ static att_status put_tokens(att_buffer *b, const char *key, const char *const *
             ATT_REQUIRE(took > 0, ATT_E_VALUE, "attention: %s token %lld is not UTF-8 at byte %lld", key, (long long)i,
                         (long long)at);
         }
-        if (i) att_buffer_text(b, ",");
-        att_buffer_json(b, token[i]);
+        if (i) att_draft_text(b, ",");
+        att_draft_json(b, token[i]);
     }
-    att_buffer_text(b, "],");
+    att_draft_text(b, "],");
     return ATT_OK;
 }
 
 /* Nested arrays; a bracket opens or closes wherever an index starts or ends its range. */
-static att_status put_weights(att_buffer *b, const att_attention_record *r)
+static att_status put_weights(att_draft *b, const att_attention_record *r)
 {
     const int64_t size[] = {r->cols, r->rows * r->cols, r->heads * r->rows * r->cols};
     const int64_t n = r->layers * size[2];
-    att_buffer_text(b, "\"weights\":[");
+    att_draft_text(b, "\"weights\":[");
     for (int64_t i = 0; i < n; i++) {
         ATT_REQUIRE(isfinite(r->weights[i]), ATT_E_VALUE,
                     "attention: weight %lld of layer %lld, head %lld is %g, expected a finite number",
                     (long long)(i % size[1]), (long long)(i / size[2]), (long long)(i % size[2] / size[1]),
                     (double)r->weights[i]);
-        if (i) att_buffer_text(b, ",");
+        if (i) att_draft_text(b, ",");
         for (int k = 2; k >= 0; k--)
-            if (i % size[k] == 0) att_buffer_text(b, "[");
-        att_buffer_number(b, (double)r->weights[i], 6);
+            if (i % size[k] == 0) att_draft_text(b, "[");
+        att_draft_number(b, (double)r->weights[i], 6);
         for (int k = 0; k < 3; k++)
-            if ((i + 1) % size[k] == 0) att_buffer_text(b, "]");
+            if ((i + 1) % size[k] == 0) att_draft_text(b, "]");
     }
-    att_buffer_text(b, "]}\n");
+    att_draft_text(b, "]}\n");
     return ATT_OK;
 }
 
 att_status att_attention_write(const att_attention_record *r, FILE *stream)
 {
-    att_buffer b = {0};
+    att_draft b = {0};
     ATT_TRY(att_attention_check(r));
     ATT_REQUIRE(stream, ATT_E_VALUE, "attention: the stream is NULL");
-    att_buffer_format(&b, "{\"kind\":\"%s\",", att_attention_kind_name(r->kind));
+    att_draft_format(&b, "{\"kind\":\"%s\",", att_attention_kind_name(r->kind));
     att_status st = put_tokens(&b, "source", r->source, r->n_source);
     if (st == ATT_OK) st = put_tokens(&b, "target", r->target, r->n_target);
     if (st == ATT_OK) st = put_weights(&b, r);
     if (st == ATT_OK) st = b.status;
     if (st == ATT_OK && fwrite(b.data, 1, b.bytes, stream) != b.bytes)
         st = att_fail(ATT_E_IO, "attention: writing a record failed: %s", strerror(errno));
-    att_buffer_free(&b);
+    att_draft_free(&b);
     return st;
 }
 
@@ -145,7 +145,7 @@ att_status att_attention_map(const att_attention_record *r, int64_t layer, int64
 att_status att_attention_pharaoh(const att_attention_record *r, int64_t layer, int64_t head, FILE *stream)
 {
     void *block;
-    att_buffer b = {0};
+    att_draft b = {0};
     ATT_TRY(att_attention_check(r));
     ATT_REQUIRE(r->kind == ATT_ATTENTION_CROSS, ATT_E_VALUE, "alignment: kind %s, expected cross",
                 att_attention_kind_name(r->kind));
@@ -157,13 +157,13 @@ att_status att_attention_pharaoh(const att_attention_record *r, int64_t layer, i
         int64_t best = 0;
         for (int64_t j = 1; j < r->cols; j++)
             if (map[i * r->cols + j] > map[i * r->cols + best]) best = j;
-        att_buffer_format(&b, "%s%lld-%lld", i ? " " : "", (long long)best, (long long)i);
+        att_draft_format(&b, "%s%lld-%lld", i ? " " : "", (long long)best, (long long)i);
     }
-    att_buffer_text(&b, "\n");
+    att_draft_text(&b, "\n");
     if (st == ATT_OK) st = b.status;
     if (st == ATT_OK && fwrite(b.data, 1, b.bytes, stream) != b.bytes)
         st = att_fail(ATT_E_IO, "alignment: writing failed: %s", strerror(errno));
-    att_buffer_free(&b);
+    att_draft_free(&b);
     att_free(NULL, block, bytes);
     return st;
 }

@@ -10,6 +10,7 @@
 struct att_attention_reader {
     const att_allocator *allocator;
     FILE *file;
+    bool owned; /* close it at the end */
     char *name; /* for messages */
     int64_t number;
     char *line;
@@ -326,9 +327,7 @@ static void forget(att_attention_reader *r)
 
 static att_status parse_line(att_attention_reader *r)
 {
-    cursor c = {
-        .r = r, .at = r->line, .end = r->line + r->bytes, .size = {-1, -1, -1, -1}
-    };
+    cursor c = {.r = r, .at = r->line, .end = r->line + r->bytes, .size = {-1, -1, -1, -1}};
     slices s = {0};
     att_status st = parse_object(&c, &s);
     r->source = s.source;
@@ -383,22 +382,17 @@ att_status att_attention_reader_next(att_attention_reader *r, const att_attentio
     return ATT_OK;
 }
 
-att_status att_attention_reader_open(const char *path, const att_allocator *allocator, att_attention_reader **out)
+att_status att_attention_reader_create(FILE *stream, const char *name, const att_allocator *allocator,
+                                       att_attention_reader **out)
 {
     void *block;
     *out = NULL;
-    ATT_REQUIRE(path, ATT_E_VALUE, "attention file: the path is NULL");
+    ATT_REQUIRE(stream && name, ATT_E_VALUE, "attention file: the stream or its name is NULL");
     ATT_TRY(att_alloc_zero(allocator, sizeof(att_attention_reader), &block));
     att_attention_reader *r = block;
     r->allocator = allocator;
-    bool standard = strcmp(path, "-") == 0;
-    const char *name = standard ? "standard input" : path;
+    r->file = stream;
     att_status st = att_copy_string(allocator, name, strlen(name), &r->name);
-    if (st == ATT_OK) {
-        r->file = standard ? stdin : fopen(path, "rb");
-        if (!r->file)
-            st = att_fail(errno == ENOENT ? ATT_E_MISSING : ATT_E_IO, "%s: cannot be read: %s", path, strerror(errno));
-    }
     if (st != ATT_OK)
         att_attention_reader_destroy(r);
     else
@@ -406,11 +400,25 @@ att_status att_attention_reader_open(const char *path, const att_allocator *allo
     return st;
 }
 
+att_status att_attention_reader_open(const char *path, const att_allocator *allocator, att_attention_reader **out)
+{
+    *out = NULL;
+    ATT_REQUIRE(path, ATT_E_VALUE, "attention file: the path is NULL");
+    FILE *file = fopen(path, "rb");
+    ATT_REQUIRE(file, errno == ENOENT ? ATT_E_MISSING : ATT_E_IO, "%s: cannot be read: %s", path, strerror(errno));
+    att_status st = att_attention_reader_create(file, path, allocator, out);
+    if (st == ATT_OK)
+        (*out)->owned = true;
+    else
+        fclose(file);
+    return st;
+}
+
 void att_attention_reader_destroy(att_attention_reader *r)
 {
     if (!r) return;
     forget(r);
-    if (r->file && r->file != stdin) fclose(r->file);
+    if (r->file && r->owned) fclose(r->file);
     if (r->name) att_free(r->allocator, r->name, strlen(r->name) + 1);
     att_free(r->allocator, r->line, r->line_capacity);
     att_free(r->allocator, r->weights, r->weight_capacity * sizeof(float));

@@ -67,15 +67,14 @@ void att_canvas_text(att_canvas *canvas, double x, double y, const char *text, c
 att_status att_canvas_save(att_canvas *canvas, const char *path)
 {
     if (canvas->status != ATT_OK) return canvas->status;
-    att_buffer out = {0};
+    att_draft out = {0};
     if (canvas->page)
-        att_buffer_text(&out,
-                        "<!DOCTYPE html>\n<html lang=\"en\">\n<head><meta charset=\"utf-8\"/><title>attend</title>"
-                        "</head>\n<body>\n");
+        att_draft_text(&out, "<!DOCTYPE html>\n<html lang=\"en\">\n<head><meta charset=\"utf-8\"/><title>attend</title>"
+                             "</head>\n<body>\n");
     canvas->encode(canvas, &out);
-    if (canvas->page) att_buffer_text(&out, "</body>\n</html>\n");
-    att_status st = att_buffer_save(&out, path);
-    att_buffer_free(&out);
+    if (canvas->page) att_draft_text(&out, "</body>\n</html>\n");
+    att_status st = att_draft_save(&out, path);
+    att_draft_free(&out);
     return st;
 }
 

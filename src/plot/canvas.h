@@ -3,7 +3,7 @@
 #ifndef ATT_CANVAS_H
 #define ATT_CANVAS_H
 
-#include "plot/buffer.h"
+#include "plot/draft.h"
 #include "plot/font.h"
 
 typedef enum att_format { ATT_FORMAT_PNG, ATT_FORMAT_SVG, ATT_FORMAT_HTML, ATT_FORMAT_TXT } att_format;
@@ -34,7 +34,7 @@ struct att_canvas {
     void (*cells)(att_canvas *canvas, const att_cells *cells);
     void (*polyline)(att_canvas *canvas, const double *xy, int64_t n, double width, uint32_t color);
     void (*text)(att_canvas *canvas, double x, double y, const char *text, const att_text_style *style);
-    void (*encode)(att_canvas *canvas, att_buffer *out);
+    void (*encode)(att_canvas *canvas, att_draft *out);
     void (*destroy)(att_canvas *canvas);
     att_fonts *fonts; /* lent; NULL only for SVG */
     double width, height;

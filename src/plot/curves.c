@@ -5,7 +5,7 @@
 #include "plot/axis.h"
 #include "plot/canvas.h"
 #include "plot/colors.h"
-#include "plot/buffer.h"
+#include "plot/terminal.h"
 #include "plot/text.h"
 
 enum { PAD = 20, PANEL_SPACE = 26, LEGEND_LINE = 20 };
@@ -256,9 +256,11 @@ static att_status compose(figure *f, att_format format, const char *path)
 
 static att_status draw_text(const att_curves_desc *desc, const att_series *series, int64_t n, const char *path)
 {
-    FILE *f;
-    ATT_TRY(att_file_create(path, &f));
-    return att_file_close(f, path, att_plot_curves_terminal(NULL, desc, series, n, f));
+    att_draft out = {0};
+    att_status st = att_terminal_curves(NULL, desc, series, n, &out);
+    if (st == ATT_OK) st = att_draft_save(&out, path);
+    att_draft_free(&out);
+    return st;
 }
 
 att_status att_plot_curves(const att_curves_desc *desc, const att_series *series, int64_t n, const char *path)

@@ -1,19 +1,19 @@
 /* HTML: the data as JSON in the page, drawn by the script that rides along (page_text.c). */
 #include <math.h>
-#include <string.h>
 
 #include <attend/plot.h>
 
+#include "file/disk.h"
 #include "plot/attention.h"
-#include "plot/buffer.h"
+#include "plot/draft.h"
 #include "plot/colors.h"
 #include "plot/heatmap.h"
 #include "plot/label.h"
 #include "plot/page.h"
 
 struct att_page {
-    FILE *file; /* NULL once closed */
-    char *path;
+    att_disk_writer file;
+    bool open; /* not finished */
     att_colors colors;
     float vmin, vmax;
     char *title, *row_name, *col_name;
@@ -21,41 +21,40 @@ struct att_page {
 };
 
 /* Send the part to the file; frees it. */
-static att_status put(att_page *page, att_buffer *part)
+static att_status put(att_page *page, att_draft *part)
 {
     att_status st = part->status;
-    if (st == ATT_OK && fwrite(part->data, 1, part->bytes, page->file) != part->bytes)
-        st = att_fail(ATT_E_IO, "%s: writing failed", page->path);
-    att_buffer_free(part);
+    if (st == ATT_OK) st = att_disk_append(&page->file, part->data, part->bytes);
+    att_draft_free(part);
     return st;
 }
 
 static att_status put_head(att_page *page)
 {
-    att_buffer b = {0};
+    att_draft b = {0};
     const char *title = page->title[0] ? page->title : "Attention";
-    att_buffer_text(&b, "<!DOCTYPE html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\"/>\n"
-                        "<meta name=\"viewport\" content=\"width=device-width, initial-scale=1\"/>\n<title>");
-    att_buffer_xml(&b, title);
-    att_buffer_text(&b, "</title>\n<style>\n");
-    att_buffer_text(&b, att_page_style);
-    att_buffer_text(&b, "</style>\n</head>\n<body>\n<header><h1>");
-    att_buffer_xml(&b, title);
-    att_buffer_text(&b, "</h1></header>\n<nav id=\"list\"></nav>\n<main id=\"main\"></main>\n"
-                        "<noscript><p>This page draws its maps with JavaScript, which is switched off.</p></noscript>\n"
-                        "<script type=\"application/json\" id=\"setup\">{\"rowName\":");
-    att_buffer_json(&b, page->row_name);
-    att_buffer_text(&b, ",\"colName\":");
-    att_buffer_json(&b, page->col_name);
-    att_buffer_text(&b, ",\"vmin\":");
-    att_buffer_number(&b, (double)page->vmin, 6);
-    att_buffer_text(&b, ",\"vmax\":");
-    att_buffer_number(&b, (double)page->vmax, 6);
-    att_buffer_text(&b, ",\"palette\":[");
+    att_draft_text(&b, "<!DOCTYPE html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\"/>\n"
+                       "<meta name=\"viewport\" content=\"width=device-width, initial-scale=1\"/>\n<title>");
+    att_draft_xml(&b, title);
+    att_draft_text(&b, "</title>\n<style>\n");
+    att_draft_text(&b, att_page_style);
+    att_draft_text(&b, "</style>\n</head>\n<body>\n<header><h1>");
+    att_draft_xml(&b, title);
+    att_draft_text(&b, "</h1></header>\n<nav id=\"list\"></nav>\n<main id=\"main\"></main>\n"
+                       "<noscript><p>This page draws its maps with JavaScript, which is switched off.</p></noscript>\n"
+                       "<script type=\"application/json\" id=\"setup\">{\"rowName\":");
+    att_draft_json(&b, page->row_name);
+    att_draft_text(&b, ",\"colName\":");
+    att_draft_json(&b, page->col_name);
+    att_draft_text(&b, ",\"vmin\":");
+    att_draft_number(&b, (double)page->vmin, 6);
+    att_draft_text(&b, ",\"vmax\":");
+    att_draft_number(&b, (double)page->vmax, 6);
+    att_draft_text(&b, ",\"palette\":[");
     uint32_t palette[ATT_PALETTE + 1];
     att_palette(page->colors, palette);
-    for (int i = 0; i <= ATT_PALETTE; i++) att_buffer_format(&b, "%s\"#%06x\"", i ? "," : "", palette[i]);
-    att_buffer_text(&b, "]}</script>\n");
+    for (int i = 0; i <= ATT_PALETTE; i++) att_draft_format(&b, "%s\"#%06x\"", i ? "," : "", palette[i]);
+    att_draft_text(&b, "]}</script>\n");
     return put(page, &b);
 }
 
@@ -64,11 +63,11 @@ static att_status init_page(att_page *page, const att_heatmap_desc *desc, const 
     page->colors = desc->colors;
     page->vmin = desc->vmin;
     page->vmax = desc->vmax;
-    ATT_TRY(att_copy_string(NULL, path, strlen(path), &page->path));
     ATT_TRY(att_label_clean(desc->title, &page->title));
     ATT_TRY(att_label_clean(desc->row_name, &page->row_name));
     ATT_TRY(att_label_clean(desc->col_name, &page->col_name));
-    ATT_TRY(att_file_create(path, &page->file));
+    ATT_TRY(att_disk_begin(&page->file, path));
+    page->open = true;
     return put_head(page);
 }
 
@@ -91,45 +90,45 @@ att_status att_page_create(const att_heatmap_desc *desc, const char *path, att_p
 static att_status put_words(att_page *page, const char *key, const char *const *raw, int64_t n)
 {
     att_labels words;
-    att_buffer b = {0};
+    att_draft b = {0};
     ATT_TRY(att_labels_create(raw, n, &words));
-    att_buffer_format(&b, ",\"%s\":[", key);
+    att_draft_format(&b, ",\"%s\":[", key);
     for (int64_t i = 0; i < n; i++) {
-        if (i) att_buffer_text(&b, ",");
-        att_buffer_json(&b, words.text[i]);
+        if (i) att_draft_text(&b, ",");
+        att_draft_json(&b, words.text[i]);
     }
-    att_buffer_text(&b, "]");
+    att_draft_text(&b, "]");
     att_labels_free(&words);
     return put(page, &b);
 }
 
 att_status att_page_add_map(att_page *page, const att_heatmap *m, const char *name)
 {
-    att_buffer b = {0};
+    att_draft b = {0};
     int64_t panels = m->panel_rows * m->panel_cols;
-    att_buffer_text(&b, "<script type=\"application/json\" class=\"map\">{\"name\":");
-    att_buffer_json(&b, name);
-    att_buffer_format(&b, ",\"layers\":%lld,\"heads\":%lld", (long long)m->panel_rows, (long long)m->panel_cols);
+    att_draft_text(&b, "<script type=\"application/json\" class=\"map\">{\"name\":");
+    att_draft_json(&b, name);
+    att_draft_format(&b, ",\"layers\":%lld,\"heads\":%lld", (long long)m->panel_rows, (long long)m->panel_cols);
     ATT_TRY(put(page, &b));
     ATT_TRY(put_words(page, "rows", m->row_labels, m->rows));
     ATT_TRY(put_words(page, "cols", m->col_labels, m->cols));
     if (m->titles) ATT_TRY(put_words(page, "titles", m->titles, panels));
-    att_buffer_text(&b, ",\"weights\":[");
+    att_draft_text(&b, ",\"weights\":[");
     for (int64_t i = 0; i < panels * m->rows * m->cols; i++) {
-        if (i) att_buffer_text(&b, ",");
+        if (i) att_draft_text(&b, ",");
         if (isfinite(m->weights[i]))
-            att_buffer_number(&b, (double)m->weights[i], 4);
+            att_draft_number(&b, (double)m->weights[i], 4);
         else
-            att_buffer_text(&b, "null");
+            att_draft_text(&b, "null");
     }
-    att_buffer_text(&b, "]}</script>\n");
+    att_draft_text(&b, "]}</script>\n");
     page->maps++;
     return put(page, &b);
 }
 
 att_status att_page_add(att_page *page, const att_attention_record *r)
 {
-    ATT_REQUIRE(page && page->file, ATT_E_VALUE, "page: it is finished already");
+    ATT_REQUIRE(page && page->open, ATT_E_VALUE, "page: it is finished already");
     ATT_TRY(att_attention_check(r));
     att_heatmap map = {.weights = r->weights,
                        .panel_rows = r->layers,
@@ -143,22 +142,20 @@ att_status att_page_add(att_page *page, const att_attention_record *r)
 
 att_status att_page_finish(att_page *page)
 {
-    att_buffer b = {0};
-    ATT_REQUIRE(page && page->file, ATT_E_VALUE, "page: it is finished already");
-    att_buffer_text(&b, "<script>\n");
-    att_buffer_text(&b, att_page_script);
-    att_buffer_text(&b, "</script>\n</body>\n</html>\n");
-    att_status st = put(page, &b);
-    FILE *file = page->file;
-    page->file = NULL;
-    return att_file_close(file, page->path, st);
+    att_draft b = {0};
+    ATT_REQUIRE(page && page->open, ATT_E_VALUE, "page: it is finished already");
+    att_draft_text(&b, "<script>\n");
+    att_draft_text(&b, att_page_script);
+    att_draft_text(&b, "</script>\n</body>\n</html>\n");
+    ATT_TRY(put(page, &b));
+    page->open = false;
+    return att_disk_commit(&page->file);
 }
 
 void att_page_destroy(att_page *page)
 {
     if (!page) return;
-    if (page->file) att_file_close(page->file, page->path, ATT_E_INTERRUPTED);
-    att_label_free(page->path);
+    if (page->open) att_disk_abandon(&page->file);
     att_label_free(page->title);
     att_label_free(page->row_name);
     att_label_free(page->col_name);

@@ -4,6 +4,7 @@
 
 #include "plot/heatmap.h"
 #include "plot/page.h"
+#include "plot/terminal.h"
 
 void att_print_value(char *out, size_t bytes, float v)
 {
@@ -47,25 +48,25 @@ att_status att_heatmap_check(const att_heatmap_desc *desc, const att_heatmap *m)
 /* Every map of the sheet as text, one below the other. */
 static att_status draw_text(const att_heatmap_desc *desc, const att_heatmap *m, const char *path)
 {
-    FILE *f;
-    ATT_TRY(att_file_create(path, &f));
+    att_draft out = {0};
     att_status st = ATT_OK;
-    for (int64_t p = 0; st == ATT_OK && p < m->panel_rows * m->panel_cols; p++) {
-        char title[64];
+    int64_t panels = m->panel_rows * m->panel_cols;
+    for (int64_t p = 0; st == ATT_OK && p < panels; p++) {
+        char title[96];
         att_heatmap_desc one = *desc;
-        if (m->panel_rows * m->panel_cols > 1) {
-            if (p > 0)
-                fputc('\n', f);
-            else if (desc->title)
-                fprintf(f, "%s\n\n", desc->title);
+        att_heatmap map = *m;
+        if (panels > 1) {
             snprintf(title, sizeof title, "layer %lld, head %lld", (long long)(p / m->panel_cols + 1),
                      (long long)(p % m->panel_cols + 1));
             one.title = m->titles ? m->titles[p] : title;
         }
-        st = att_plot_terminal(NULL, &one, m->weights + p * m->rows * m->cols, m->rows, m->cols, m->row_labels,
-                               m->col_labels, f);
+        if (p > 0) att_draft_text(&out, "\n");
+        map.weights += p * m->rows * m->cols;
+        st = att_terminal_heatmap(NULL, &one, &map, &out);
     }
-    return att_file_close(f, path, st);
+    if (st == ATT_OK) st = att_draft_save(&out, path);
+    att_draft_free(&out);
+    return st;
 }
 
 static att_status draw_page(const att_heatmap_desc *desc, const att_heatmap *m, const char *path)

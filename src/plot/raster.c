@@ -131,8 +131,8 @@ static void raster_text(att_canvas *canvas, double x, double y, const char *text
 
 static void png_append(png_structp png, png_bytep data, png_size_t bytes)
 {
-    att_buffer *out = png_get_io_ptr(png);
-    att_buffer_add(out, data, bytes);
+    att_draft *out = png_get_io_ptr(png);
+    att_draft_add(out, data, bytes);
     if (out->status != ATT_OK) png_error(png, "out of memory");
 }
 
@@ -143,7 +143,7 @@ static void png_flushed(png_structp png)
 
 static void png_failed(png_structp png, png_const_charp message)
 {
-    att_buffer *out = png_get_error_ptr(png);
+    att_draft *out = png_get_error_ptr(png);
     if (out->status == ATT_OK) out->status = att_fail(ATT_E_MEMORY, "libpng: %s", message);
     png_longjmp(png, 1);
 }
@@ -154,7 +154,7 @@ static void png_warned(png_structp png, png_const_charp message)
     (void)message;
 }
 
-static void raster_encode(att_canvas *canvas, att_buffer *out)
+static void raster_encode(att_canvas *canvas, att_draft *out)
 {
     raster *r = (raster *)canvas;
     png_structp png = png_create_write_struct(PNG_LIBPNG_VER_STRING, out, png_failed, png_warned);
@@ -192,17 +192,15 @@ att_status att_raster_create(double width, double height, double scale, att_canv
     *out = NULL;
     ATT_TRY(att_alloc_zero(NULL, sizeof(raster), &block));
     raster *r = block;
-    *r = (raster){
-        .canvas = {.rect = raster_rect,
-                   .cells = raster_cells,
-                   .polyline = raster_polyline,
-                   .text = raster_text,
-                   .encode = raster_encode,
-                   .destroy = raster_destroy},
-        .w = (int64_t)ceil(width * scale),
-        .h = (int64_t)ceil(height * scale),
-        .scale = scale
-    };
+    *r = (raster){.canvas = {.rect = raster_rect,
+                             .cells = raster_cells,
+                             .polyline = raster_polyline,
+                             .text = raster_text,
+                             .encode = raster_encode,
+                             .destroy = raster_destroy},
+                  .w = (int64_t)ceil(width * scale),
+                  .h = (int64_t)ceil(height * scale),
+                  .scale = scale};
     att_status st = att_alloc(NULL, 3 * (size_t)(r->w * r->h), &rgb);
     if (st == ATT_OK) st = att_alloc_zero(NULL, (size_t)(r->w * r->h), &mask);
     r->rgb = rgb;

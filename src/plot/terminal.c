@@ -32,34 +32,34 @@ static int xterm_color(uint32_t color)
     return best;
 }
 
-static void set_color(att_buffer *out, att_terminal_color mode, int ground, uint32_t c)
+static void set_color(att_draft *out, att_terminal_color mode, int ground, uint32_t c)
 {
-    if (mode == ATT_TERMINAL_256) att_buffer_format(out, "\x1b[%d;5;%dm", ground, xterm_color(c));
+    if (mode == ATT_TERMINAL_256) att_draft_format(out, "\x1b[%d;5;%dm", ground, xterm_color(c));
     if (mode == ATT_TERMINAL_TRUE)
-        att_buffer_format(out, "\x1b[%d;2;%u;%u;%um", ground, c >> 16 & 255, c >> 8 & 255, c & 255);
+        att_draft_format(out, "\x1b[%d;2;%u;%u;%um", ground, c >> 16 & 255, c >> 8 & 255, c & 255);
 }
 
-void att_terminal_back(att_buffer *out, att_terminal_color mode, uint32_t color)
+void att_terminal_back(att_draft *out, att_terminal_color mode, uint32_t color)
 {
     set_color(out, mode, 48, color);
 }
 
-void att_terminal_ink(att_buffer *out, att_terminal_color mode, uint32_t color)
+void att_terminal_ink(att_draft *out, att_terminal_color mode, uint32_t color)
 {
     set_color(out, mode, 38, color);
 }
 
-void att_terminal_reset(att_buffer *out, att_terminal_color mode)
+void att_terminal_reset(att_draft *out, att_terminal_color mode)
 {
-    if (mode != ATT_TERMINAL_PLAIN) att_buffer_text(out, "\x1b[0m");
+    if (mode != ATT_TERMINAL_PLAIN) att_draft_text(out, "\x1b[0m");
 }
 
-static void blanks(att_buffer *out, int n)
+static void blanks(att_draft *out, int n)
 {
-    for (int i = 0; i < n; i++) att_buffer_text(out, " ");
+    for (int i = 0; i < n; i++) att_draft_text(out, " ");
 }
 
-void att_terminal_pad(att_buffer *out, const char *text, int columns, int align)
+void att_terminal_pad(att_draft *out, const char *text, int columns, int align)
 {
     size_t bytes = strlen(text);
     int wide = att_label_columns(text, bytes);
@@ -75,17 +75,17 @@ void att_terminal_pad(att_buffer *out, const char *text, int columns, int align)
     }
     int left = align < 0 ? 0 : align > 0 ? columns - wide : (columns - wide) / 2;
     blanks(out, left);
-    att_buffer_add(out, text, bytes);
-    if (cut) att_buffer_text(out, "\xe2\x80\xa6");
+    att_draft_add(out, text, bytes);
+    if (cut) att_draft_text(out, "\xe2\x80\xa6");
     blanks(out, columns - wide - left);
 }
 
-att_status att_terminal_flush(att_buffer *out, FILE *stream)
+att_status att_terminal_flush(att_draft *out, att_status so_far, FILE *stream)
 {
-    att_status st = out->status;
+    att_status st = so_far == ATT_OK ? out->status : so_far;
     if (st == ATT_OK && fwrite(out->data, 1, out->bytes, stream) != out->bytes)
         st = att_fail(ATT_E_IO, "writing the drawing failed: %s", strerror(errno));
-    att_buffer_free(out);
+    att_draft_free(out);
     return st;
 }
 
@@ -101,7 +101,7 @@ typedef struct drawing {
     int cell;  /* columns of a cell; 0: each as wide as its word */
     double lo, hi;
     uint32_t palette[ATT_PALETTE + 1];
-    att_buffer out;
+    att_draft out;
 } drawing;
 
 static int columns_of(const char *text)
@@ -154,7 +154,7 @@ static void draw_header(drawing *d, int64_t from, int64_t to)
     int lines = 1;
     if (d->col_name[0]) {
         att_terminal_pad(&d->out, d->row_name, d->label, 1);
-        att_buffer_format(&d->out, " %s\n", d->col_name);
+        att_draft_format(&d->out, " %s\n", d->col_name);
     }
     for (int64_t j = from; d->cell && j < to; j++) {
         int clusters = 0;
@@ -169,7 +169,7 @@ static void draw_header(drawing *d, int64_t from, int64_t to)
             else
                 att_terminal_pad(&d->out, d->col.text[j], cell_width(d, j), -1);
         }
-        att_buffer_text(&d->out, "\n");
+        att_draft_text(&d->out, "\n");
     }
 }
 
@@ -188,7 +188,7 @@ static void draw_cell(drawing *d, float v, int columns)
         att_terminal_pad(&d->out, value[0] ? value : "?", columns, -1);
     } else {
         const char *block = index == ATT_PALETTE ? "?" : shade[index * 5 / ATT_PALETTE];
-        for (int i = 0; i < columns; i++) att_buffer_text(&d->out, block);
+        for (int i = 0; i < columns; i++) att_draft_text(&d->out, block);
     }
 }
 
@@ -200,7 +200,7 @@ static void draw_strip(drawing *d, int64_t from, int64_t to)
         blanks(&d->out, 1);
         for (int64_t j = from; j < to; j++) draw_cell(d, d->weights[i * d->cols + j], cell_width(d, j));
         att_terminal_reset(&d->out, d->mode);
-        att_buffer_text(&d->out, "\n");
+        att_draft_text(&d->out, "\n");
     }
 }
 
@@ -210,30 +210,30 @@ static void draw_scale(drawing *d)
     att_heatmap_desc plain = *d->desc;
     plain.show_values = 0;
     bar.desc = &plain;
-    bar.out = (att_buffer){0};
+    bar.out = (att_draft){0};
     for (int i = 0; i < BAR_CELLS; i++) draw_cell(&bar, (float)(d->lo + (d->hi - d->lo) * i / (BAR_CELLS - 1.0)), 1);
     if (bar.out.status != ATT_OK) d->out.status = bar.out.status;
-    att_buffer_text(&d->out, "\n");
+    att_draft_text(&d->out, "\n");
     blanks(&d->out, d->label + 1);
-    att_buffer_number(&d->out, d->lo, 3);
-    att_buffer_text(&d->out, " ");
-    att_buffer_add(&d->out, bar.out.data, bar.out.bytes);
+    att_draft_number(&d->out, d->lo, 3);
+    att_draft_text(&d->out, " ");
+    att_draft_add(&d->out, bar.out.data, bar.out.bytes);
     att_terminal_reset(&d->out, d->mode);
-    att_buffer_text(&d->out, " ");
-    att_buffer_number(&d->out, d->hi, 3);
-    att_buffer_text(&d->out, "\n");
-    att_buffer_free(&bar.out);
+    att_draft_text(&d->out, " ");
+    att_draft_number(&d->out, d->hi, 3);
+    att_draft_text(&d->out, "\n");
+    att_draft_free(&bar.out);
 }
 
 static void draw_all(drawing *d)
 {
     choose_layout(d);
-    if (d->title[0]) att_buffer_format(&d->out, "%s\n\n", d->title);
+    if (d->title[0]) att_draft_format(&d->out, "%s\n\n", d->title);
     for (int64_t from = 0, to; from < d->cols; from = to) {
         int used = d->label + 1;
         for (to = from; to < d->cols && (to == from || used + cell_width(d, to) <= d->width); to++)
             used += cell_width(d, to);
-        if (from > 0) att_buffer_text(&d->out, "\n");
+        if (from > 0) att_draft_text(&d->out, "\n");
         draw_strip(d, from, to);
     }
     draw_scale(d);
@@ -251,28 +251,35 @@ static att_status prepare(drawing *d, const char *const *row_labels, const char 
     return ATT_OK;
 }
 
-att_status att_plot_terminal(const att_terminal_desc *terminal, const att_heatmap_desc *desc, const float *weights,
-                             int64_t rows, int64_t cols, const char *const *row_labels, const char *const *col_labels,
-                             FILE *stream)
+att_status att_terminal_heatmap(const att_terminal_desc *terminal, const att_heatmap_desc *desc, const att_heatmap *map,
+                                att_draft *out)
 {
-    static const att_heatmap_desc plain = {0};
-    drawing d = {.desc = desc ? desc : &plain, .weights = weights, .rows = rows, .cols = cols};
-    att_heatmap map = {weights, 1, 1, rows, cols, row_labels, col_labels, NULL};
-    ATT_TRY(att_heatmap_check(d.desc, &map));
-    ATT_REQUIRE(stream, ATT_E_VALUE, "terminal: the stream is NULL");
+    drawing d = {.desc = desc, .weights = map->weights, .rows = map->rows, .cols = map->cols, .out = *out};
     ATT_REQUIRE(!terminal || terminal->width >= 0, ATT_E_VALUE, "terminal: width %d, expected columns >= 0",
                 terminal->width);
     d.mode = terminal ? terminal->color : ATT_TERMINAL_PLAIN;
     d.width = terminal && terminal->width ? terminal->width : 80;
-    att_status st = prepare(&d, row_labels, col_labels);
-    if (st == ATT_OK) {
-        draw_all(&d);
-        st = att_terminal_flush(&d.out, stream);
-    }
+    att_status st = prepare(&d, map->row_labels, map->col_labels);
+    if (st == ATT_OK) draw_all(&d);
+    *out = d.out;
     att_labels_free(&d.row);
     att_labels_free(&d.col);
     att_label_free(d.title);
     att_label_free(d.row_name);
     att_label_free(d.col_name);
-    return st;
+    return st == ATT_OK ? out->status : st;
+}
+
+att_status att_plot_terminal(const att_terminal_desc *terminal, const att_heatmap_desc *desc, const float *weights,
+                             int64_t rows, int64_t cols, const char *const *row_labels, const char *const *col_labels,
+                             FILE *stream)
+{
+    static const att_heatmap_desc plain = {0};
+    att_heatmap map = {weights, 1, 1, rows, cols, row_labels, col_labels, NULL};
+    att_draft out = {0};
+    if (!desc) desc = &plain;
+    ATT_TRY(att_heatmap_check(desc, &map));
+    ATT_REQUIRE(stream, ATT_E_VALUE, "terminal: the stream is NULL");
+    att_status st = att_terminal_heatmap(terminal, desc, &map, &out);
+    return att_terminal_flush(&out, st, stream);
 }

@@ -20,12 +20,7 @@ typedef struct grid {
 
 static void set_dot(grid *g, double u, double v, int64_t k)
 {
-    static const unsigned char bit[4][2] = {
-        {1,  8  },
-        {2,  16 },
-        {4,  32 },
-        {64, 128}
-    };
+    static const unsigned char bit[4][2] = {{1, 8}, {2, 16}, {4, 32}, {64, 128}};
     int64_t x = (int64_t)lround(u * (2 * g->columns - 1)), y = (int64_t)lround((1 - v) * (4 * g->lines - 1));
     if (x < 0 || y < 0 || x >= 2 * g->columns || y >= 4 * g->lines) return;
     int64_t at = y / 4 * g->columns + x / 2;
@@ -65,7 +60,7 @@ static void draw_series(grid *g, int64_t k, double *smoothed)
     }
 }
 
-static void put_lines(att_buffer *out, const grid *g, att_terminal_color mode)
+static void put_lines(att_draft *out, const grid *g, att_terminal_color mode)
 {
     for (int line = 0; line < g->lines; line++) {
         const char *tick = "";
@@ -73,29 +68,29 @@ static void put_lines(att_buffer *out, const grid *g, att_terminal_color mode)
             if ((int)lround((1 - att_axis_at(g->y, g->y->ticks.at[i])) * (g->lines - 1)) == line)
                 tick = g->y->ticks.text[i];
         att_terminal_pad(out, tick, TICK_COLUMNS, 1);
-        att_buffer_text(out, tick[0] ? " \xe2\x94\xa4" : " \xe2\x94\x82");
+        att_draft_text(out, tick[0] ? " \xe2\x94\xa4" : " \xe2\x94\x82");
         for (int j = 0; j < g->columns; j++) {
             unsigned char dots = g->dots[line * g->columns + j];
             if (!dots) {
-                att_buffer_text(out, " ");
+                att_draft_text(out, " ");
                 continue;
             }
             att_terminal_ink(out, mode, att_series_color(g->owner[line * g->columns + j]));
-            att_buffer_format(out, "\xe2%c%c", 0xa0 | dots >> 6, 0x80 | (dots & 63));
+            att_draft_format(out, "\xe2%c%c", 0xa0 | dots >> 6, 0x80 | (dots & 63));
             att_terminal_reset(out, mode);
         }
-        att_buffer_text(out, "\n");
+        att_draft_text(out, "\n");
     }
 }
 
-static void put_x_axis(att_buffer *out, const grid *g, const char *name)
+static void put_x_axis(att_draft *out, const grid *g, const char *name)
 {
     char marks[512];
     int width = g->columns < 400 ? g->columns : 400, used = 0;
     memset(marks, ' ', sizeof marks);
     att_terminal_pad(out, "", TICK_COLUMNS + 1, -1);
-    att_buffer_text(out, "\xe2\x94\x94");
-    for (int j = 0; j < g->columns; j++) att_buffer_text(out, "\xe2\x94\x80");
+    att_draft_text(out, "\xe2\x94\x94");
+    for (int j = 0; j < g->columns; j++) att_draft_text(out, "\xe2\x94\x80");
     for (int i = 0; i < g->x->ticks.n; i++) {
         int n = (int)strlen(g->x->ticks.text[i]);
         int at = (int)lround(att_axis_at(g->x, g->x->ticks.at[i]) * (width - 1)) - n / 2;
@@ -103,14 +98,14 @@ static void put_x_axis(att_buffer *out, const grid *g, const char *name)
         memcpy(marks + at, g->x->ticks.text[i], (size_t)n);
         used = at + n + 1;
     }
-    att_buffer_text(out, "\n");
+    att_draft_text(out, "\n");
     att_terminal_pad(out, "", TICK_COLUMNS + 2, -1);
-    att_buffer_add(out, marks, (size_t)used);
-    if (name[0]) att_buffer_format(out, "  %s", name);
-    att_buffer_text(out, "\n");
+    att_draft_add(out, marks, (size_t)used);
+    if (name[0]) att_draft_format(out, "  %s", name);
+    att_draft_text(out, "\n");
 }
 
-static att_status put_panel(att_buffer *out, grid *g, att_terminal_color mode)
+static att_status put_panel(att_draft *out, grid *g, att_terminal_color mode)
 {
     size_t cells = (size_t)g->lines * (size_t)g->columns;
     int64_t longest = 1;
@@ -130,41 +125,42 @@ static att_status put_panel(att_buffer *out, grid *g, att_terminal_color mode)
     return st;
 }
 
-static att_status put_clean(att_buffer *out, const char *before, const char *raw, const char *after)
+static att_status put_clean(att_draft *out, const char *before, const char *raw, const char *after)
 {
     char *text;
     ATT_TRY(att_label_clean(raw, &text));
     if (text[0]) {
-        att_buffer_text(out, before);
-        att_buffer_text(out, text);
-        att_buffer_text(out, after);
+        att_draft_text(out, before);
+        att_draft_text(out, text);
+        att_draft_text(out, after);
     }
     att_label_free(text);
     return ATT_OK;
 }
 
-static att_status put_legend(att_buffer *out, const att_series *series, int64_t n, int panel, att_terminal_color mode)
+static att_status put_legend(att_draft *out, const att_series *series, int64_t n, int panel, att_terminal_color mode)
 {
     for (int64_t k = 0; k < n; k++) {
         if (series[k].panel != panel || !series[k].name) continue;
         att_terminal_pad(out, "", TICK_COLUMNS + 3, -1);
         att_terminal_ink(out, mode, att_series_color(k));
-        att_buffer_text(out, "\xe2\xa0\xa4\xe2\xa0\xa4");
+        att_draft_text(out, "\xe2\xa0\xa4\xe2\xa0\xa4");
         att_terminal_reset(out, mode);
         ATT_TRY(put_clean(out, " ", series[k].name, ""));
-        att_buffer_text(out, "\n");
+        att_draft_text(out, "\n");
     }
     return ATT_OK;
 }
 
-static att_status put_all(att_buffer *out, const att_terminal_desc *terminal, const att_curves_desc *desc,
-                          const att_series *series, int64_t n)
+att_status att_terminal_curves(const att_terminal_desc *terminal, const att_curves_desc *desc, const att_series *series,
+                               int64_t n, att_draft *out)
 {
+    att_terminal_color color = terminal ? terminal->color : ATT_TERMINAL_PLAIN;
     att_axis x, y[2];
     char *x_name;
     ATT_TRY(att_curves_axes(desc, series, n, &x, y));
     bool two = y[0].used && y[1].used;
-    int width = terminal->width ? terminal->width : 80, columns = width - TICK_COLUMNS - 4;
+    int width = terminal && terminal->width ? terminal->width : 80, columns = width - TICK_COLUMNS - 4;
     ATT_REQUIRE(columns >= 10 && columns < 100000, ATT_E_VALUE, "terminal: width %d, expected at least %d", width,
                 TICK_COLUMNS + 14);
     ATT_TRY(put_clean(out, "", desc->title, "\n\n"));
@@ -173,8 +169,8 @@ static att_status put_all(att_buffer *out, const att_terminal_desc *terminal, co
         grid g = {.series = series, .n = n, .x = &x, .y = &y[p], .panel = p, .columns = columns};
         g.lines = two ? LINES_OF_TWO : LINES;
         ATT_TRY(put_clean(out, "           ", desc->y_name[p], "\n"));
-        ATT_TRY(put_legend(out, series, n, p, terminal->color));
-        ATT_TRY(put_panel(out, &g, terminal->color));
+        ATT_TRY(put_legend(out, series, n, p, color));
+        ATT_TRY(put_panel(out, &g, color));
         ATT_TRY(att_label_clean(two && p == 0 ? "" : desc->x_name, &x_name));
         put_x_axis(out, &g, x_name);
         att_label_free(x_name);
@@ -185,14 +181,9 @@ static att_status put_all(att_buffer *out, const att_terminal_desc *terminal, co
 att_status att_plot_curves_terminal(const att_terminal_desc *terminal, const att_curves_desc *desc,
                                     const att_series *series, int64_t n, FILE *stream)
 {
-    static const att_terminal_desc plain_terminal = {0};
     static const att_curves_desc plain = {0};
-    att_buffer out = {0};
+    att_draft out = {0};
     ATT_REQUIRE(stream, ATT_E_VALUE, "terminal: the stream is NULL");
-    att_status st = put_all(&out, terminal ? terminal : &plain_terminal, desc ? desc : &plain, series, n);
-    if (st != ATT_OK) {
-        att_buffer_free(&out);
-        return st;
-    }
-    return att_terminal_flush(&out, stream);
+    att_status st = att_terminal_curves(terminal, desc ? desc : &plain, series, n, &out);
+    return att_terminal_flush(&out, st, stream);
 }

@@ -1,7 +1,7 @@
 #include <math.h>
 #include <string.h>
 
-#include "plot/buffer.h"
+#include "plot/draft.h"
 #include "plot/ticks.h"
 
 static double nice_step(double rough)
