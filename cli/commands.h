@@ -9,6 +9,7 @@
 #define CLI_COMMANDS(ROW)                                                                                              \
     ROW(completion)                                                                                                    \
     ROW(help)                                                                                                          \
+    ROW(plot)                                                                                                          \
     ROW(score)                                                                                                         \
     ROW(version)
 
