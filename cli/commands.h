@@ -10,6 +10,7 @@
     ROW(completion)                                                                                                    \
     ROW(data)                                                                                                          \
     ROW(help)                                                                                                          \
+    ROW(plot)                                                                                                          \
     ROW(score)                                                                                                         \
     ROW(version)
 

@@ -10,6 +10,7 @@
 #include <attend/npy.h>
 #include <attend/ops.h>
 #include <attend/option.h>
+#include <attend/plot.h>
 #include <attend/product.h>
 #include <attend/random.h>
 #include <attend/recipe.h>
