@@ -9,9 +9,12 @@
 #define CLI_COMMANDS(ROW)                                                                                              \
     ROW(completion)                                                                                                    \
     ROW(data)                                                                                                          \
+    ROW(evaluate)                                                                                                      \
     ROW(help)                                                                                                          \
     ROW(plot)                                                                                                          \
     ROW(score)                                                                                                         \
+    ROW(train)                                                                                                         \
+    ROW(translate)                                                                                                     \
     ROW(version)
 
 #define CLI_DECLARE(name) extern const cli_command cmd_##name;

@@ -1,0 +1,136 @@
+/* attend evaluate: how good a model is on pairs it has not seen. */
+#include "commands.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include <attend/translator.h>
+
+static struct {
+    int64_t beam, batch, source_column, target_column, limit;
+    double length_penalty, coverage_penalty;
+    const char *output;
+    bool loss_only;
+} set = {.batch = 64, .length_penalty = -1, .coverage_penalty = -1};
+
+/* clang-format off */
+static const cli_option options[] = {
+    {"beam",             'b', CLI_INT,    &set.beam,             "N",    "hypotheses kept at each step; 0: what the model remembers", .min = 0, .max = 1000},
+    {"length-penalty",   0,   CLI_REAL,   &set.length_penalty,   "A",    "as in translate; -1: what the model remembers", .min = -1, .max = 10},
+    {"coverage-penalty", 0,   CLI_REAL,   &set.coverage_penalty, "B",    "as in translate; -1: what the model remembers", .min = -1, .max = 10},
+    {"batch",            0,   CLI_INT,    &set.batch,            "N",    "lines translated at once", .min = 1, .max = 4096},
+    {"source-column",    0,   CLI_INT,    &set.source_column,    "N",    "column of the source; 0: as in training", .min = 0, .max = 1000},
+    {"target-column",    0,   CLI_INT,    &set.target_column,    "N",    "column of the target; 0: as in training", .min = 0, .max = 1000},
+    {"limit",            0,   CLI_INT,    &set.limit,            "N",    "only the first N pairs; 0: all", .min = 0, .max = 1e12},
+    {"loss-only",        0,   CLI_FLAG,   &set.loss_only,        NULL,   "do not translate: loss, perplexity and accuracy"},
+    {"output",           'o', CLI_STRING, &set.output,           "FILE", "write the translations here"},
+    CLI_JSON, CLI_QUIET, CLI_THREADS, CLI_END,
+};
+/* clang-format on */
+
+static int on_progress(void *ctx, int64_t done)
+{
+    (void)ctx;
+    cli_progress_update((double)done, NULL);
+    return cli_interrupted;
+}
+
+/* The pairs to measure on: DATA, or the recipe's test set. */
+static att_status read_pairs(const att_translator *t, const char *data, att_pairs *pairs)
+{
+    const att_options *table = att_recipe_options();
+    char assignment[4200];
+    att_recipe recipe;
+    att_status st = att_options_copy(table, &recipe, att_translator_recipe(t));
+    if (st != ATT_OK) return st;
+    if (set.source_column) recipe.data.source_column = set.source_column;
+    if (set.target_column) recipe.data.target_column = set.target_column;
+    if (data) {
+        snprintf(assignment, sizeof assignment, "data.test=%s", data);
+        st = att_options_set(table, &recipe, assignment);
+        if (st == ATT_OK) st = att_options_set(table, &recipe, "data.folder=");
+        if (st == ATT_OK) st = att_options_set(table, &recipe, "data.synthetic=");
+    }
+    if (st == ATT_OK) st = att_recipe_pairs(&recipe, "test", pairs);
+    att_options_free(table, &recipe);
+    return st;
+}
+
+static int print(const att_evaluation *e)
+{
+    if (cli.json) {
+        json_t *object =
+            json_pack("{s:I, s:I, s:f, s:f, s:f}", "sentences", (json_int_t)e->sentences, "tokens",
+                      (json_int_t)e->tokens, "loss", e->loss, "perplexity", e->perplexity, "accuracy", e->accuracy);
+        if (!set.loss_only)
+            json_object_update_new(object, json_pack("{s:f, s:f, s:f, s:s, s:s, s:f}", "bleu", e->bleu, "chrf", e->chrf,
+                                                     "exact_match", e->exact / 100.0, "bleu_line", e->bleu_line,
+                                                     "chrf_line", e->chrf_line, "seconds", e->seconds));
+        return cli_print_json(object);
+    }
+    printf("sentences    %lld\ntokens       %lld\nloss         %.4f\nperplexity   %.3f\naccuracy     %.2f %%\n",
+           (long long)e->sentences, (long long)e->tokens, e->loss, e->perplexity, 100.0 * e->accuracy);
+    if (set.loss_only) return CLI_DONE;
+    printf("exact match  %.2f %%\n%s\n%s\n", e->exact, e->bleu_line, e->chrf_line);
+    printf("translated   %.1f sentences/s\n", (double)e->sentences / e->seconds);
+    return CLI_DONE;
+}
+
+static int write_hypotheses(const att_evaluation *e)
+{
+    FILE *file = cli_open_output(set.output);
+    if (!file) return CLI_FAILED;
+    for (int64_t i = 0; i < e->sentences; i++) fprintf(file, "%s\n", e->hypothesis[i]);
+    return cli_close_output(file, set.output);
+}
+
+static int evaluate(att_translator *t, const att_pairs *pairs)
+{
+    att_translate_options o;
+    att_evaluation e;
+    att_translate_defaults(t, &o);
+    if (set.beam) o.beam = set.beam;
+    if (set.length_penalty >= 0) o.length_penalty = set.length_penalty;
+    if (set.coverage_penalty >= 0) o.coverage_penalty = set.coverage_penalty;
+    o.batch = set.batch;
+    cli_progress_begin((double)pairs->count, "sentences");
+    att_status st = att_evaluate(t, set.loss_only ? NULL : &o, pairs, set.output != NULL, &e, on_progress, NULL);
+    cli_progress_end();
+    if (st != ATT_OK) return cli_fail(st);
+    int status = set.output && !set.loss_only ? write_hypotheses(&e) : CLI_DONE;
+    att_evaluation_free(&e);
+    return status ? status : print(&e);
+}
+
+static int run(int argc, char **argv)
+{
+    att_translator *t;
+    att_pairs pairs = {0};
+    att_exec exec = cli_exec();
+    att_status st = att_translator_load(argv[0], &exec, NULL, &t);
+    if (st != ATT_OK) return cli_fail(st);
+    st = read_pairs(t, argc > 1 ? argv[1] : NULL, &pairs);
+    int status = st == ATT_OK ? CLI_DONE : cli_fail(st);
+    cli_catch_interrupt();
+    if (st == ATT_OK) {
+        int64_t all = pairs.count;
+        if (set.limit && set.limit < all) pairs.count = set.limit;
+        status = evaluate(t, &pairs);
+    }
+    att_pairs_free(&pairs);
+    att_translator_destroy(t);
+    return status;
+}
+
+const cli_command cmd_evaluate = {
+    .name = "evaluate",
+    .operands = "MODEL [DATA]",
+    .summary = "measure a model on sentence pairs",
+    .help = "DATA is a file of tab-separated pairs or SOURCE,TARGET: two line-aligned files; without it the\n"
+            "test set of the model's recipe. BLEU and chrF are sacreBLEU's, on detokenised, cased text with a\n"
+            "single reference.",
+    .options = options,
+    .min_operands = 1,
+    .max_operands = 2,
+    .run = run,
+};

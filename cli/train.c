@@ -1,0 +1,158 @@
+/* attend train: what a recipe says. */
+#include "commands.h"
+
+#include <string.h>
+
+#include <attend/file.h>
+#include <attend/translator.h>
+
+static struct {
+    bool resume, print, options;
+} set;
+
+/* clang-format off */
+static const cli_option options[] = {
+    {"resume",  0, CLI_FLAG, &set.resume,  NULL, "continue the run where its last checkpoint stands"},
+    {"print",   0, CLI_FLAG, &set.print,   NULL, "print the whole resolved recipe and stop"},
+    {"options", 0, CLI_FLAG, &set.options, NULL, "list every key a recipe can have and stop"},
+    CLI_JSON, CLI_QUIET, CLI_THREADS, CLI_END,
+};
+/* clang-format on */
+
+static struct {
+    double value;
+    const char *name;
+    int64_t step;
+} best;
+
+static int on_progress(void *ctx, const att_train_progress *p)
+{
+    char rate[96];
+    (void)ctx;
+    snprintf(rate, sizeof rate, "epoch %lld, loss %.3f, %.0f tokens/s", (long long)p->epoch + 1, p->loss,
+             p->tokens_per_second);
+    cli_progress_update((double)p->step, rate);
+    return cli_interrupted;
+}
+
+static void on_validated(void *ctx, int64_t step, const att_validation *v, int is_best)
+{
+    const att_recipe *recipe = ctx;
+    char line[256], log[4200], picture[4200];
+    int at = 0;
+    for (int i = 0; i < v->count && at < (int)sizeof line; i++)
+        at += snprintf(line + at, sizeof line - (size_t)at, "%s%s %.4g", i ? ", " : "", v->score[i].name,
+                       v->score[i].value);
+    cli_note("step %lld: %s%s", (long long)step, line, is_best ? " (best so far)" : "");
+    if (is_best) {
+        best.value = v->score[0].value;
+        best.name = v->score[0].name;
+        best.step = step;
+    }
+    snprintf(log, sizeof log, "%s/log.jsonl", recipe->run.folder);
+    snprintf(picture, sizeof picture, "%s/curves.png", recipe->run.folder);
+    if (cli_draw_log(log, picture) != ATT_OK) cli_note("no picture of the curves: %s", att_last_error());
+}
+
+static void on_note(void *ctx, const char *text)
+{
+    (void)ctx;
+    cli_note("%s", text);
+}
+
+/* "runs/NAME" for recipes/NAME.yaml, unless the recipe says otherwise. */
+static att_status default_folder(att_recipe *recipe, const char *path)
+{
+    char assignment[4200];
+    const char *name = strrchr(path, '/');
+    name = name ? name + 1 : path;
+    const char *dot = strrchr(name, '.');
+    if (*recipe->run.folder) return ATT_OK;
+    snprintf(assignment, sizeof assignment, "train.folder=runs/%.*s", dot ? (int)(dot - name) : (int)strlen(name),
+             name);
+    return att_options_set(att_recipe_options(), recipe, assignment);
+}
+
+static int print_text(att_status st, char *text)
+{
+    if (st != ATT_OK) return cli_fail(st);
+    fputs(text, stdout);
+    att_string_free(text);
+    return CLI_DONE;
+}
+
+static att_status read_recipe(int argc, char **argv, att_recipe *recipe)
+{
+    att_status st = att_options_read_yaml(att_recipe_options(), recipe, argv[0]);
+    for (int i = 1; st == ATT_OK && i < argc; i++) st = att_options_set(att_recipe_options(), recipe, argv[i]);
+    return st == ATT_OK ? default_folder(recipe, argv[0]) : st;
+}
+
+/* The resolved recipe beside the checkpoints: what was run is never in doubt. */
+static att_status keep_recipe(const att_recipe *recipe)
+{
+    char path[4200], *text;
+    snprintf(path, sizeof path, "%s/recipe.yaml", recipe->run.folder);
+    att_status st = att_options_to_yaml(att_recipe_options(), recipe, &text);
+    if (st != ATT_OK) return st;
+    st = att_file_write_text(path, text, strlen(text));
+    att_string_free(text);
+    return st;
+}
+
+static int train(att_recipe *recipe)
+{
+    att_exec exec = cli_exec();
+    att_training_hooks hooks = {.progress = on_progress, .validated = on_validated, .note = on_note, .ctx = recipe};
+    cli_catch_interrupt();
+    cli_progress_begin((double)recipe->train.steps, "steps");
+    att_status st = att_train_translator(recipe, &exec, set.resume, &hooks);
+    cli_progress_end();
+    if (st == ATT_OK) st = keep_recipe(recipe);
+    if (st != ATT_OK) return cli_fail(st);
+    if (cli.json)
+        return cli_print_json(json_pack("{s:s, s:I, s:s, s:f}", "folder", recipe->run.folder, "best_step",
+                                        (json_int_t)best.step, "metric", best.name ? best.name : "", "value",
+                                        best.value));
+    if (best.name) printf("best: step %lld, %s %.4g\n", (long long)best.step, best.name, best.value);
+    printf("model: %s/best.att\n", recipe->run.folder);
+    return CLI_DONE;
+}
+
+static int run(int argc, char **argv)
+{
+    att_recipe recipe;
+    char *text = NULL;
+    if (set.options) {
+        att_status st = att_options_help(att_recipe_options(), &text);
+        return print_text(st, text);
+    }
+    if (argc < 1) return cli_wrong("no recipe given, expected RECIPE.yaml [key=value ...]");
+    att_status st = att_options_init(att_recipe_options(), &recipe);
+    if (st != ATT_OK) return cli_fail(st);
+    st = read_recipe(argc, argv, &recipe);
+    int status = CLI_DONE;
+    if (st != ATT_OK) {
+        status = cli_fail(st);
+    } else if (set.print) {
+        st = att_options_to_yaml(att_recipe_options(), &recipe, &text);
+        status = print_text(st, text);
+    } else {
+        status = train(&recipe);
+    }
+    att_options_free(att_recipe_options(), &recipe);
+    return status;
+}
+
+const cli_command cmd_train = {
+    .name = "train",
+    .operands = "RECIPE.yaml [key=value ...]",
+    .summary = "train what a recipe says",
+    .help = "The run is kept in train.folder (runs/NAME by default): last.att, best.att, log.jsonl,\n"
+            "curves.png and the resolved recipe.yaml. key=value replaces a key of the recipe, such as\n"
+            "train.steps=500. Ctrl-C saves; --resume continues to the same bits as an uninterrupted run.",
+    .options = options,
+    .min_operands = 0,
+    .max_operands = -1,
+    .run = run,
+};

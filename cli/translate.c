@@ -1,0 +1,231 @@
+/* attend translate: one line in, one line out. */
+#include "commands.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <attend/plot.h>
+#include <attend/translator.h>
+
+static struct {
+    int64_t beam, n_best, batch, max_length;
+    double length_penalty, coverage_penalty;
+    const char *attention, *alignment, *output;
+    bool replace_unknown;
+} set = {.n_best = 1, .batch = 64, .length_penalty = -1, .coverage_penalty = -1};
+
+/* clang-format off */
+static const cli_option options[] = {
+    {"beam",             'b', CLI_INT,    &set.beam,             "N",    "hypotheses kept at each step; 1 is greedy, 0 what the model remembers", .min = 0, .max = 1000},
+    {"n-best",           'n', CLI_INT,    &set.n_best,           "N",    "translations of each line, best first, with their scores", .min = 1, .max = 1000},
+    {"length-penalty",   0,   CLI_REAL,   &set.length_penalty,   "A",    "compare by log p / ((5 + n) / 6)^A; -1: what the model remembers", .min = -1, .max = 10},
+    {"coverage-penalty", 0,   CLI_REAL,   &set.coverage_penalty, "B",    "weight of source words left out; -1: what the model remembers", .min = -1, .max = 10},
+    {"max-length",       0,   CLI_INT,    &set.max_length,       "N",    "most tokens of a translation; 0: twice the source and 10", .min = 0, .max = 100000},
+    {"batch",            0,   CLI_INT,    &set.batch,            "N",    "lines translated at once", .min = 1, .max = 4096},
+    {"replace-unknown",  0,   CLI_FLAG,   &set.replace_unknown,  NULL,   "an unknown word becomes the source word it attends to most"},
+    {"attention",        'a', CLI_STRING, &set.attention,        "FILE", "write the attention weights, one JSON line a translation"},
+    {"alignment",        0,   CLI_STRING, &set.alignment,        "FILE", "write the alignments as Pharaoh pairs source-target"},
+    {"output",           'o', CLI_STRING, &set.output,           "FILE", "write here instead of standard output"},
+    CLI_QUIET, CLI_THREADS, CLI_END,
+};
+/* clang-format on */
+
+typedef struct lines {
+    att_text *line;
+    char **owned;
+    int64_t n, room;
+} lines;
+
+static bool read_line(FILE *file, lines *in)
+{
+    char *text = NULL;
+    size_t room = 0;
+    ssize_t bytes = getline(&text, &room, file);
+    if (bytes < 0) {
+        free(text);
+        return false;
+    }
+    while (bytes > 0 && (text[bytes - 1] == '\n' || text[bytes - 1] == '\r')) text[--bytes] = '\0';
+    if (in->n == in->room) {
+        in->room = in->room ? 2 * in->room : 256;
+        in->line = realloc(in->line, (size_t)in->room * sizeof *in->line);
+        in->owned = realloc(in->owned, (size_t)in->room * sizeof *in->owned);
+        if (!in->line || !in->owned) exit(cli_failed("out of memory"));
+    }
+    in->owned[in->n] = text;
+    in->line[in->n++] = (att_text){text, (size_t)bytes};
+    return true;
+}
+
+static void forget_lines(lines *in)
+{
+    for (int64_t i = 0; i < in->n; i++) free(in->owned[i]);
+    in->n = 0;
+}
+
+static int write_attention(FILE *file, FILE *pairs, const att_translation *t)
+{
+    att_attention_record record = {.kind = ATT_ATTENTION_CROSS,
+                                   .source = (const char *const *)t->source,
+                                   .target = (const char *const *)t->target,
+                                   .n_source = t->cols,
+                                   .n_target = t->rows,
+                                   .layers = 1,
+                                   .heads = 1,
+                                   .rows = t->rows,
+                                   .cols = t->cols,
+                                   .weights = t->weights};
+    att_status st = ATT_OK;
+    if (!t->weights && pairs) fputc('\n', pairs);
+    if (!t->weights) return CLI_DONE;
+    if (file) st = att_attention_write(&record, file);
+    if (st == ATT_OK && pairs) st = att_attention_pharaoh(&record, 0, 0, pairs);
+    return st == ATT_OK ? CLI_DONE : cli_fail(st);
+}
+
+typedef struct outputs {
+    FILE *text, *attention, *alignment;
+} outputs;
+
+static int write_results(const outputs *out, const att_translation *results, int64_t n, int64_t n_best, int64_t first)
+{
+    for (int64_t i = 0; i < n * n_best; i++) {
+        const att_translation *t = &results[i];
+        if (n_best > 1 && !t->source && i % n_best > 0 && t->text[0] == '\0') continue; /* the search found fewer */
+        if (n_best > 1)
+            fprintf(out->text, "%lld\t%.4f\t%s\n", (long long)(first + i / n_best + 1), t->score, t->text);
+        else
+            fprintf(out->text, "%s\n", t->text);
+        if (out->attention || out->alignment) {
+            int status = write_attention(out->attention, out->alignment, t);
+            if (status) return status;
+        }
+    }
+    fflush(out->text);
+    return CLI_DONE;
+}
+
+static const char *model_path, *input_name;
+
+static int stopped(void *ctx, int64_t done)
+{
+    (void)ctx;
+    (void)done;
+    return cli_interrupted;
+}
+
+/* Invalid input is named by file and line. */
+static int check_lines(const lines *in, int64_t first)
+{
+    for (int64_t i = 0; i < in->n; i++) {
+        size_t bad;
+        if (memchr(in->line[i].data, 0, in->line[i].bytes))
+            return cli_wrong("%s:%lld: a NUL character, expected text", input_name, (long long)(first + i + 1));
+        if (att_utf8_check(in->line[i].data, in->line[i].bytes, &bad) != ATT_OK)
+            return cli_wrong("%s:%lld: invalid UTF-8 at byte %zu of the line", input_name, (long long)(first + i + 1),
+                             bad + 1);
+    }
+    return CLI_DONE;
+}
+
+static int translate_chunk(att_translator *t, const att_translate_options *o, const lines *in, int64_t first,
+                           const outputs *out)
+{
+    int status = check_lines(in, first);
+    if (status) return status;
+    att_translation *results = calloc((size_t)(in->n * o->n_best), sizeof *results);
+    if (!results) return cli_failed("out of memory");
+    att_status st = att_translate(t, o, in->line, in->n, results, stopped, NULL);
+    status = st == ATT_OK ? write_results(out, results, in->n, o->n_best, first) : cli_fail(st);
+    att_translations_free(results, in->n * o->n_best);
+    free(results);
+    return status;
+}
+
+/* Lines are read in chunks that are sorted by length inside; a terminal gets its answer line by line. */
+static int translate_all(att_translator *t, const att_translate_options *o, FILE *input, const outputs *out,
+                         bool interactive)
+{
+    lines in = {0};
+    int64_t done = 0, chunk = interactive ? 1 : 16 * o->batch;
+    int status = CLI_DONE;
+    bool more = true;
+    cli_progress_begin(0, "lines");
+    while (more && status == CLI_DONE) {
+        while (in.n < chunk && (more = read_line(input, &in))) {
+        }
+        if (in.n > 0) status = translate_chunk(t, o, &in, done, out);
+        done += in.n;
+        forget_lines(&in);
+        if (!interactive) cli_progress_update((double)done, NULL);
+    }
+    cli_progress_end();
+    free(in.line);
+    free(in.owned);
+    return status;
+}
+
+static void take_options(const att_translator *t, att_translate_options *o)
+{
+    att_translate_defaults(t, o);
+    if (set.beam) o->beam = set.beam;
+    if (set.length_penalty >= 0) o->length_penalty = set.length_penalty;
+    if (set.coverage_penalty >= 0) o->coverage_penalty = set.coverage_penalty;
+    if (set.max_length) o->max_length = set.max_length;
+    if (set.n_best > o->beam && !set.beam) o->beam = set.n_best;
+    o->n_best = set.n_best;
+    o->batch = set.batch;
+    o->replace_unknown = set.replace_unknown;
+    o->with_attention = set.attention || set.alignment;
+}
+
+static int with_outputs(att_translator *t, FILE *input, bool interactive)
+{
+    att_translate_options o;
+    outputs out = {0};
+    take_options(t, &o);
+    bool looks = att_seq2seq_configuration(att_translator_model(t))->attention != ATT_SEQ2SEQ_NO_ATTENTION;
+    if (o.with_attention && !looks)
+        return cli_wrong("%s has no attention to write (model.attention: none)", model_path);
+    int status = CLI_DONE;
+    if (!(out.text = cli_open_output(set.output))) return CLI_FAILED;
+    if (set.attention && !(out.attention = cli_open_output(set.attention))) status = CLI_FAILED;
+    if (status == CLI_DONE && set.alignment && !(out.alignment = cli_open_output(set.alignment))) status = CLI_FAILED;
+    if (status == CLI_DONE) status = translate_all(t, &o, input, &out, interactive);
+    int closed = cli_close_output(out.text, set.output);
+    if (out.attention && cli_close_output(out.attention, set.attention)) closed = CLI_FAILED;
+    if (out.alignment && cli_close_output(out.alignment, set.alignment)) closed = CLI_FAILED;
+    return status ? status : closed;
+}
+
+static int run(int argc, char **argv)
+{
+    att_translator *t;
+    att_exec exec = cli_exec();
+    bool from_stdin = argc < 2 || strcmp(argv[1], "-") == 0;
+    model_path = argv[0];
+    input_name = from_stdin ? "standard input" : argv[1];
+    att_status st = att_translator_load(model_path, &exec, NULL, &t);
+    if (st != ATT_OK) return cli_fail(st);
+    FILE *input = from_stdin ? stdin : fopen(argv[1], "r");
+    int status = input ? CLI_DONE : cli_wrong("%s: %s", argv[1], strerror(errno));
+    cli_catch_interrupt();
+    if (input) status = with_outputs(t, input, from_stdin && cli_is_terminal(stdin));
+    if (input && input != stdin) fclose(input);
+    att_translator_destroy(t);
+    return status;
+}
+
+const cli_command cmd_translate = {
+    .name = "translate",
+    .operands = "MODEL [FILE|-]",
+    .summary = "translate line by line",
+    .help = "Reads FILE or standard input and writes one translation a line, in order. With --n-best N each\n"
+            "line gives up to N lines of number<TAB>score<TAB>text. The attention file holds one JSON object a\n"
+            "translation, which `attend plot` draws.",
+    .options = options,
+    .min_operands = 1,
+    .max_operands = 2,
+    .run = run,
+};
