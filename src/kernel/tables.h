@@ -10,11 +10,15 @@
 
 #include "kernel/attention.h"
 #include "kernel/gemm.h"
+#include "kernel/rnn.h"
+#include "kernel/rows.h"
 
 typedef struct att_kernels {
     att_isa isa;
     att_gemm_kernels gemm;
     att_attention_kernels attention;
+    att_rows_kernels rows;
+    att_rnn_kernels rnn;
 } att_kernels;
 
 #endif

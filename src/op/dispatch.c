@@ -4,6 +4,8 @@
 #include <pthread.h>
 #include <string.h>
 
+#include "op/kernels_ref.h"
+
 static att_kernels tables[ATT_ISA_AVX512 + 1]; /* indexed by att_isa; built once, read-only afterwards */
 static pthread_once_t built = PTHREAD_ONCE_INIT;
 
@@ -39,7 +41,8 @@ static void build_attention(void)
 
 static void build(void)
 {
-    for (int isa = ATT_ISA_REF; isa <= ATT_ISA_AVX512; isa++) tables[isa].isa = (att_isa)isa;
+    for (int isa = ATT_ISA_REF; isa <= ATT_ISA_AVX512; isa++)
+        tables[isa] = (att_kernels){.isa = (att_isa)isa, .rows = att_rows_ref, .rnn = att_rnn_ref};
     att_register_gemm_portable(&tables[ATT_ISA_PORTABLE]);
 #if defined(ATT_HAVE_X86)
     att_register_gemm_avx2(&tables[ATT_ISA_AVX2]);

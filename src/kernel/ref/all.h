@@ -2,3 +2,5 @@
 #include "kernel/ref/gemm.h"
 #include "kernel/ref/bias_act.h"
 #include "kernel/ref/attention.h"
+#include "kernel/ref/rows.h"
+#include "kernel/ref/rnn.h"

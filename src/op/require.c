@@ -1,0 +1,74 @@
+#include "op/require.h"
+
+#include <stdio.h>
+
+#define TEXT_BYTES (ATT_MAX_DIMS * 22 + 8)
+
+static const char *shape_text(char text[TEXT_BYTES], int ndim, const int64_t *dim)
+{
+    size_t n = 0;
+    text[n++] = '(';
+    for (int a = 0; a < ndim && a < ATT_MAX_DIMS; a++)
+        n += (size_t)snprintf(text + n, TEXT_BYTES - n, "%s%lld", a ? "," : "", (long long)dim[a]);
+    text[n++] = ')';
+    text[n] = '\0';
+    return text;
+}
+
+static att_status require_sizes(const char *name, const att_view *v)
+{
+    ATT_REQUIRE(v->ndim >= 0 && v->ndim <= ATT_MAX_DIMS, ATT_E_SHAPE, "%s: %d dimensions, expected 0 to %d", name,
+                v->ndim, ATT_MAX_DIMS);
+    for (int a = 0; a < v->ndim; a++)
+        ATT_REQUIRE(v->dim[a] >= 0, ATT_E_SHAPE, "%s: dimension %d is %lld, expected 0 or more", name, a,
+                    (long long)v->dim[a]);
+    ATT_REQUIRE(v->data || att_view_count(v) == 0, ATT_E_VALUE, "%s: no data, expected %lld elements", name,
+                (long long)att_view_count(v));
+    return ATT_OK;
+}
+
+att_status att_require_real(const char *name, const att_view *v)
+{
+    ATT_REQUIRE(v->dtype == ATT_F32 || v->dtype == ATT_F64, ATT_E_DTYPE, "%s: %s, expected float32 or float64", name,
+                att_dtype_name(v->dtype));
+    return require_sizes(name, v);
+}
+
+att_status att_require_shape(const char *name, const att_view *v, att_dtype dtype, int ndim, const int64_t *dim)
+{
+    char found[TEXT_BYTES], wanted[TEXT_BYTES];
+    ATT_REQUIRE(v->dtype == dtype, ATT_E_DTYPE, "%s: %s, expected %s", name, att_dtype_name(v->dtype),
+                att_dtype_name(dtype));
+    bool same = v->ndim == ndim;
+    for (int a = 0; same && a < ndim; a++) same = v->dim[a] == dim[a];
+    ATT_REQUIRE(same, ATT_E_SHAPE, "%s: shape %s, expected %s", name, shape_text(found, v->ndim, v->dim),
+                shape_text(wanted, ndim, dim));
+    return require_sizes(name, v);
+}
+
+att_status att_require_like(const char *name, const att_view *v, const att_view *like)
+{
+    return att_require_shape(name, v, like->dtype, like->ndim, like->dim);
+}
+
+att_status att_require_unit(const char *name, const att_view *v)
+{
+    ATT_REQUIRE(v->ndim > 0, ATT_E_SHAPE, "%s: no dimensions, expected at least 1", name);
+    ATT_REQUIRE(att_last_dim(v) <= 1 || v->stride[v->ndim - 1] == 1, ATT_E_SHAPE,
+                "%s: stride %lld of the last dimension, expected 1", name, (long long)v->stride[v->ndim - 1]);
+    return ATT_OK;
+}
+
+att_status att_require_rows(const char *name, const att_view *v)
+{
+    ATT_TRY(att_require_real(name, v));
+    ATT_REQUIRE(v->ndim == 2, ATT_E_SHAPE, "%s: %d dimensions, expected 2", name, v->ndim);
+    return att_require_unit(name, v);
+}
+
+att_status att_require_workspace(att_span span, size_t bytes)
+{
+    ATT_REQUIRE(span.bytes >= bytes && (span.data || bytes == 0), ATT_E_WORKSPACE,
+                "workspace: %zu bytes, expected at least %zu", span.data ? span.bytes : 0, bytes);
+    return ATT_OK;
+}
