@@ -56,8 +56,9 @@ enum {
  *   WORD  what stands between blanks. Decoding joins with one blank.
  *   CHAR  one code point, the blank included.
  *   BPE   byte pair encoding of words (Sennrich 2016) over code points, in the manner of SentencePiece: a blank becomes
- *         U+2581, one more stands in front of the text, a piece never reaches over the start of the next word. Decoding
- *         gives the normalised text back, except that a U+2581 in it comes back as a blank. A run of unknown
+ *         U+2581, one more stands in front of the text, a piece never reaches over the start of the next word, nor is
+ *         one learnt that mixes letters, digits and other characters, so that "end." costs no entry beside "end".
+ *         Decoding gives the normalised text back, except that a U+2581 in it comes back as a blank. A run of unknown
  *         characters is one unknown token. */
 typedef enum att_token_unit { ATT_TOKENIZER_BPE = 0, ATT_TOKENIZER_WORD = 1, ATT_TOKENIZER_CHAR = 2 } att_token_unit;
 

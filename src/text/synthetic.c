@@ -153,11 +153,7 @@ att_status att_synthetic_find(const char *name, att_synthetic **make)
     static const struct {
         const char *name;
         att_synthetic *make;
-    } all[] = {
-        {"dates",   att_synthetic_dates  },
-        {"copy",    att_synthetic_copy   },
-        {"reverse", att_synthetic_reverse}
-    };
+    } all[] = {{"dates", att_synthetic_dates}, {"copy", att_synthetic_copy}, {"reverse", att_synthetic_reverse}};
     for (size_t i = 0; i < sizeof all / sizeof *all; i++)
         if (strcmp(name, all[i].name) == 0) {
             *make = all[i].make;

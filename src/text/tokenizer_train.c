@@ -1,4 +1,4 @@
-#include <math.h>
+#include <utf8proc.h>
 
 #include "text/tokenizer.h"
 #include "text/utf8.h"
@@ -8,8 +8,10 @@
 typedef struct counts {
     const att_tokenizer_desc *desc;
     const att_allocator *allocator;
-    att_intern word; /* words or characters, whatever the tokeniser's first units are, with their counts */
-    att_intern character;
+    att_intern
+        word; /* with their counts: words, characters, or BPE's parts of words, with a blank where a word starts */
+    att_intern character; /* BPE */
+    att_buffer part;      /* scratch */
 } counts;
 
 static att_status count(att_intern *t, const char *s, size_t bytes, int64_t times)
@@ -29,20 +31,68 @@ static att_status count_characters(att_intern *t, const char *s, size_t bytes, i
     return ATT_OK;
 }
 
+static att_status count_words(counts *t, const char *s, size_t bytes)
+{
+    for (size_t i = 0, n; i < bytes; i += n + 1) {
+        for (n = 0; i + n < bytes && s[i + n] != ' '; n++) continue;
+        if (n > 0) ATT_TRY(count(&t->word, s + i, n, 1));
+    }
+    return ATT_OK;
+}
+
+typedef enum sort { NOTHING, LETTER, DIGIT, OTHER } sort;
+
+/* Marks and joiners go along with what they follow. */
+static sort sort_of(int32_t c, sort before)
+{
+    switch (utf8proc_category(c)) {
+    case UTF8PROC_CATEGORY_LU:
+    case UTF8PROC_CATEGORY_LL:
+    case UTF8PROC_CATEGORY_LT:
+    case UTF8PROC_CATEGORY_LM:
+    case UTF8PROC_CATEGORY_LO: return LETTER;
+    case UTF8PROC_CATEGORY_ND:
+    case UTF8PROC_CATEGORY_NL:
+    case UTF8PROC_CATEGORY_NO: return DIGIT;
+    case UTF8PROC_CATEGORY_MN:
+    case UTF8PROC_CATEGORY_MC:
+    case UTF8PROC_CATEGORY_ME:
+    case UTF8PROC_CATEGORY_CF: return before == NOTHING ? OTHER : before;
+    default: return OTHER;
+    }
+}
+
+/* One word, in parts of one sort of characters each. Merges learnt from the parts never join two sorts, so encoding
+ * keeps them apart without being told. */
+static att_status count_parts(counts *t, const char *s, size_t bytes)
+{
+    ATT_TRY(att_buffer_append(&t->part, " ", 1));
+    sort now = NOTHING;
+    for (size_t i = 0, n; i < bytes; i += n) {
+        sort next = sort_of(att_utf8_get(s + i), now);
+        if (now != NOTHING && next != now) {
+            ATT_TRY(count(&t->word, t->part.data, t->part.bytes, 1));
+            t->part.bytes = 0;
+        }
+        n = att_utf8_length(s[i]);
+        ATT_TRY(att_buffer_append(&t->part, s + i, n));
+        now = next;
+    }
+    ATT_TRY(count(&t->word, t->part.data, t->part.bytes, 1));
+    t->part.bytes = 0;
+    return ATT_OK;
+}
+
 /* Splits as att_tokenizer_encode does. */
 static att_status count_line(counts *t, const char *s, size_t bytes)
 {
     if (t->desc->kind == ATT_TOKENIZER_CHAR) return count_characters(&t->word, s, bytes, 1);
-    bool words = t->desc->kind == ATT_TOKENIZER_WORD;
+    if (t->desc->kind == ATT_TOKENIZER_WORD) return count_words(t, s, bytes);
     for (size_t i = 0; i < bytes;) {
-        size_t n = 0;
-        if (words)
-            while (i + n < bytes && s[i + n] != ' ') n++;
-        else
-            n = att_word_bytes(s + i, bytes - i);
-        if (n > 0) ATT_TRY(count(&t->word, s + i, n, 1));
+        size_t n = att_word_bytes(s + i, bytes - i);
+        if (n > 0) ATT_TRY(count_parts(t, s + i, n));
         i += n;
-        if (i < bytes) i += words ? 1 : att_blank_at(s + i, bytes - i);
+        i += att_blank_at(s + i, bytes - i);
     }
     return ATT_OK;
 }
@@ -132,7 +182,7 @@ static att_status alloc_words(const att_intern *word, word_arrays *w)
     const att_allocator *a = word->text.allocator;
     void *symbol, *start, *length, *times;
     w->words.n = word->count;
-    w->symbols = word->text.bytes; /* each word's NUL leaves the slot for its blank */
+    w->symbols = word->text.bytes;
     ATT_TRY(att_new_array(a, w->symbols, sizeof(int32_t), &symbol));
     w->words.symbol = symbol;
     ATT_TRY(att_new_array(a, (size_t)word->count, sizeof(int64_t), &start));
@@ -151,10 +201,9 @@ static void fill_words(const att_tokenizer *t, const att_intern *word, att_bpe_w
         att_text s = att_intern_get(word, i);
         w->start[i] = at;
         w->count[i] = word->seen[i];
-        w->symbol[at++] = t->blank;
         for (size_t j = 0, n; j < s.bytes; j += n) {
             n = att_utf8_length(s.data[j]);
-            int32_t id = att_token_of(t, s.data + j, n);
+            int32_t id = s.data[j] == ' ' ? t->blank : att_token_of(t, s.data + j, n);
             w->symbol[at++] = id == ATT_TOKEN_UNK ? -1 : id;
         }
         w->length[i] = at - w->start[i];
@@ -166,8 +215,9 @@ static att_status train_bpe(att_tokenizer *t, counts *tally)
     int64_t wanted = tally->desc->vocabulary, blanks = 0;
     for (int64_t i = 0; i < tally->word.count; i++) {
         att_text s = att_intern_get(&tally->word, i);
-        ATT_TRY(count_characters(&tally->character, s.data, s.bytes, tally->word.seen[i]));
-        blanks += tally->word.seen[i];
+        size_t blank = s.data[0] == ' ';
+        ATT_TRY(count_characters(&tally->character, s.data + blank, s.bytes - blank, tally->word.seen[i]));
+        if (blank) blanks += tally->word.seen[i];
     }
     ATT_TRY(keep_characters(t, tally, blanks));
     ATT_REQUIRE(wanted == 0 || wanted >= t->pieces.count, ATT_E_VALUE,
@@ -219,12 +269,13 @@ att_status att_tokenizer_train(const att_tokenizer_desc *desc, const att_text *l
     ATT_TRY(check_desc(desc));
     att_tokenizer *t;
     ATT_TRY(att_tokenizer_new(desc->kind, desc->normalise, allocator, &t));
-    counts tally = {.desc = desc, .allocator = allocator};
+    counts tally = {.desc = desc, .allocator = allocator, .part.allocator = allocator};
     att_intern_init(&tally.word, allocator);
     att_intern_init(&tally.character, allocator);
     att_status status = learn(t, &tally, lines, n);
     att_intern_release(&tally.word);
     att_intern_release(&tally.character);
+    att_buffer_release(&tally.part);
     if (status == ATT_OK)
         *out = t;
     else

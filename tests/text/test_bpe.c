@@ -46,6 +46,10 @@ static int slow_split(const char *line, slow_word *words)
         w->n = 1;
         for (; *s && *s != ' ';) {
             size_t bytes = lead_bytes(*s);
+            if (w->n > (w->piece[0][0] == BLANK[0]) && (bytes == 4) != (lead_bytes(w->piece[w->n - 1][0]) == 4)) {
+                w = &words[n++]; /* of the language's letters, only the face is none */
+                w->n = 0;
+            }
             snprintf(w->piece[w->n++], 64, "%.*s", (int)bytes, s);
             s += bytes;
         }
@@ -100,7 +104,7 @@ static void bpe_equals_the_definition(void **state)
     enum { FEW = 25, MERGES = 30 };
     for (uint64_t seed = 0; seed < 8; seed++) {
         language *l = make_language(seed);
-        slow_word *words = calloc(FEW * 10, sizeof *words);
+        slow_word *words = calloc(FEW * 80, sizeof *words);
         int n = 0;
         for (int i = 0; i < FEW; i++) n += slow_split(l->line[i], words + n);
         att_tokenizer *all, *t;
@@ -181,6 +185,19 @@ static void bpe_never_crosses_words_and_loses_nothing(void **state)
     expect_decoded(t, "a" BLANK "b", "a b");
     att_tokenizer_destroy(t);
     free(l);
+}
+
+static void pieces_do_not_mix_letters_digits_and_marks(void **state)
+{
+    (void)state;
+    static const char *const lines[] = {
+        "end. end. end. \xC2\xBFNo? \xC2\xBFNo? 1987-03-02 mp3 mp3 ca\xCC\xB1t ca\xCC\xB1t"};
+    att_tokenizer *t = train_on(&(att_tokenizer_desc){.coverage = 1}, lines, 1);
+    EXPECT_PIECES(t, "end. No? mp3", BLANK "end", ".", BLANK, "No", "?", BLANK "mp", "3");
+    EXPECT_PIECES(t, "\xC2\xBFNo?", BLANK "\xC2\xBF", "No", "?");
+    EXPECT_PIECES(t, "1987-03-02", BLANK "1987", "-", "03", "-", "02");
+    EXPECT_PIECES(t, "ca\xCC\xB1t", BLANK "ca\xCC\xB1t"); /* a combining mark belongs to its letter */
+    att_tokenizer_destroy(t);
 }
 
 static void bpe_coverage_leaves_rare_characters_out(void **state)
@@ -309,6 +326,7 @@ int main(void)
         cmocka_unit_test(bpe_equals_the_definition),
         cmocka_unit_test(order_of_lines_does_not_matter),
         cmocka_unit_test(bpe_never_crosses_words_and_loses_nothing),
+        cmocka_unit_test(pieces_do_not_mix_letters_digits_and_marks),
         cmocka_unit_test(bpe_coverage_leaves_rare_characters_out),
         cmocka_unit_test(special_tokens_are_never_encoded),
         cmocka_unit_test(dropout_samples_segmentations_of_the_same_text),

@@ -71,12 +71,12 @@ static void utf8_check_names_the_first_bad_byte(void **state)
         const char *text;
         size_t bad;
     } cases[] = {
-        {"\xFF",                         0}, /* never a byte of UTF-8 */
-        {"abc\x80",                      3}, /* a tail alone */
-        {"\xC3\xA9\xC0\xAF",             2}, /* overlong */
-        {"a\xE0\x80\xAF",                1}, /* overlong */
-        {"a\xED\xA0\x80",                1}, /* surrogate */
-        {"ab\xF4\x90\x80\x80",           2}, /* above U+10FFFF */
+        {"\xFF", 0},                         /* never a byte of UTF-8 */
+        {"abc\x80", 3},                      /* a tail alone */
+        {"\xC3\xA9\xC0\xAF", 2},             /* overlong */
+        {"a\xE0\x80\xAF", 1},                /* overlong */
+        {"a\xED\xA0\x80", 1},                /* surrogate */
+        {"ab\xF4\x90\x80\x80", 2},           /* above U+10FFFF */
         {"\xF0\x9F\x99\x82\xF0\x9F\x99", 4}, /* cut */
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
