@@ -10,6 +10,7 @@
     ROW(completion)                                                                                                    \
     ROW(data)                                                                                                          \
     ROW(help)                                                                                                          \
+    ROW(inspect)                                                                                                       \
     ROW(score)                                                                                                         \
     ROW(version)
 
