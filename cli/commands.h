@@ -12,6 +12,7 @@
     ROW(evaluate)                                                                                                      \
     ROW(help)                                                                                                          \
     ROW(plot)                                                                                                          \
+    ROW(inspect)                                                                                                       \
     ROW(score)                                                                                                         \
     ROW(train)                                                                                                         \
     ROW(translate)                                                                                                     \
