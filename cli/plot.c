@@ -243,6 +243,14 @@ static bool curve_add(curve *c, double x, double y)
 /* Keys that a log may use for what the curves show, the preferred first. */
 static const char *const valid_keys[] = {"valid_loss", "validation_loss", "val_loss", "dev_loss", NULL};
 static const char *const metric_keys[] = {"bleu", "exact_match", "chrf", "accuracy", "f1", "perplexity", NULL};
+static const char *const metric_names[] = {"BLEU", "exact match", "chrF", "accuracy", "F1", "perplexity"};
+
+static const char *metric_name(const char *key)
+{
+    for (int i = 0; key && metric_keys[i]; i++)
+        if (strcmp(key, metric_keys[i]) == 0) return metric_names[i];
+    return key;
+}
 
 static void choose_key(curve *c, json_t *line, const char *const *keys)
 {
@@ -303,7 +311,7 @@ static int draw_log(const char *name, const curve curves[CURVES])
     for (int k = 0; k < CURVES; k++) {
         const curve *c = &curves[k];
         if (!c->n) continue;
-        series[n] = (att_series){.name = k < METRIC ? legend[k] : c->key, .x = c->x, .y = c->y, .n = c->n};
+        series[n] = (att_series){.name = k < METRIC ? legend[k] : metric_name(c->key), .x = c->x, .y = c->y, .n = c->n};
         series[n].panel = k == METRIC;
         series[n].mark = k != LOSS && c->n <= 60 ? ATT_MARK_POINTS : ATT_MARK_LINE;
         if (k == LOSS) series[n].smooth = smoothing(c->n);
@@ -312,7 +320,7 @@ static int draw_log(const char *name, const curve curves[CURVES])
     if (n == 0) return cli_wrong("%s: no value of \"loss\" in the training log", name);
     att_curves_desc desc = {.title = set.title,
                             .x_name = "step",
-                            .y_name = {"loss", curves[METRIC].key},
+                            .y_name = {"loss", metric_name(curves[METRIC].key)},
                             .log_x = set.log_step,
                             .log_y = {set.log_loss},
                             .width = (int)set.width,
@@ -348,7 +356,7 @@ static int copy_stream(FILE *from, const char *name, FILE **out)
     while (copy && (n = fread(block, 1, sizeof block, from)) > 0 && fwrite(block, 1, n, copy) == n) {
     }
     *out = copy;
-    if (copy && !ferror(from) && n == 0 && fflush(copy) == 0) return CLI_DONE;
+    if (copy && !ferror(from) && n == 0 && fseek(copy, 0, SEEK_SET) == 0) return CLI_DONE;
     int status = cli_failed("%s: %s", name, strerror(errno));
     if (copy) fclose(copy);
     return status;
@@ -370,7 +378,7 @@ static int open_input(const char *path, const char *name, FILE **out)
     return status;
 }
 
-typedef enum content { NOTHING, ATTENTION, LOG, OTHER } content;
+typedef enum content { NOTHING, ATTENTION, LOG, OTHER, UNREADABLE } content;
 
 /* By the keys at the start of the first line that is not empty. */
 static content look_inside(FILE *input)
@@ -383,7 +391,11 @@ static content look_inside(FILE *input)
         text[n] = '\0';
         char *line = text + strspn(text, " \t\r\n");
         line[strcspn(line, "\n")] = '\0';
-        found = !*line ? NOTHING : strstr(line, "\"weights\"") ? ATTENTION : strstr(line, "\"step\"") ? LOG : OTHER;
+        found = ferror(input)                 ? UNREADABLE
+                : !*line                      ? NOTHING
+                : strstr(line, "\"weights\"") ? ATTENTION
+                : strstr(line, "\"step\"")    ? LOG
+                                              : OTHER;
     }
     free(text);
     rewind(input);
@@ -402,6 +414,7 @@ static int run(int argc, char **argv)
     case ATTENTION: status = plot_attention(input, name); break;
     case LOG: status = plot_log(input, name); break;
     case NOTHING: cli_wrong("%s: empty, expected an attention file or a training log", name); break;
+    case UNREADABLE: status = cli_failed("%s: %s", name, strerror(errno)); break;
     case OTHER:
         cli_wrong("%s: neither an attention file (JSON lines with \"weights\") nor a training log (JSON lines with "
                   "\"step\" and \"loss\")",

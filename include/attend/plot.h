@@ -22,7 +22,7 @@ ATT_BEGIN
 
 /* ---- heat maps ---- */
 
-/* All are uniform in OKLab: equal differences of weight look equally different. */
+/* All are perceptually uniform: equal differences of weight look equally different. */
 typedef enum att_colors {
     ATT_COLORS_DUSK = 0, /* violet (0) through teal to yellow (1)      */
     ATT_COLORS_GREY = 1, /* black (0) to white (1), as in Bahdanau 2015 */
@@ -95,7 +95,8 @@ typedef struct att_series {
     int64_t n;
     int panel;     /* 0: above, 1: below; both share x                                                   */
     att_mark mark; /* how the values are drawn                                                           */
-    double smooth; /* LINE: 0, or the factor (0, 1) of an exponential moving average over the pale values */
+    double smooth; /* LINE: 0, or the factor (0, 1) by which weights of neighbours fall in a moving average over the
+                      pale values */
 } att_series;
 
 typedef struct att_curves_desc {

@@ -6,7 +6,7 @@ double att_axis_at(const att_axis *axis, double v)
 {
     if (!isfinite(v)) return NAN;
     if (!axis->log) return (v - axis->lo) / (axis->hi - axis->lo);
-    return v > 0 ? log(v / axis->lo) / log(axis->hi / axis->lo) : NAN;
+    return v > 0 ? (log(v) - log(axis->lo)) / (log(axis->hi) - log(axis->lo)) : NAN;
 }
 
 static void include_value(att_axis *axis, double v)
@@ -50,7 +50,7 @@ static void include_series(const att_series *s, att_axis *x, att_axis *y)
 static void widen(att_axis *axis, double air, bool bars)
 {
     if (axis->log) {
-        double ratio = axis->hi > axis->lo ? pow(axis->hi / axis->lo, air) : 1.5;
+        double ratio = axis->hi > axis->lo ? pow(axis->hi, air) / pow(axis->lo, air) : 1.5;
         axis->lo /= ratio;
         axis->hi *= ratio;
         return;
@@ -102,14 +102,25 @@ att_status att_curves_axes(const att_curves_desc *desc, const att_series *series
     return ATT_OK;
 }
 
-void att_series_smooth(const att_series *s, double *out)
+/* With p of m finite values before value i, both one-sided averages of sum_k s^|i-k| (1-s) y_k have weights that are
+ * geometric sums: 1 - s^(p+1) forwards, 1 - s^(m-p) backwards; y_i itself counts in both. */
+void att_series_smooth(const att_series *series, double *out)
 {
-    double sum = 0, weight = 0;
-    for (int64_t i = 0; i < s->n; i++) {
-        out[i] = NAN;
-        if (!isfinite(s->y[i])) continue;
-        sum = s->smooth * sum + (1 - s->smooth) * s->y[i];
-        weight = s->smooth * weight + (1 - s->smooth);
-        out[i] = sum / weight;
+    const double s = series->smooth, *y = series->y;
+    double sum = 0, m = 0, p = 0;
+    for (int64_t i = series->n - 1; i >= 0; i--) {
+        if (!isfinite(y[i])) continue;
+        out[i] = sum = s * sum + (1 - s) * y[i];
+        m++;
+    }
+    sum = 0;
+    for (int64_t i = 0; i < series->n; i++) {
+        if (!isfinite(y[i])) {
+            out[i] = NAN;
+            continue;
+        }
+        sum = s * sum + (1 - s) * y[i];
+        out[i] = (sum + out[i] - (1 - s) * y[i]) / (1 - pow(s, p + 1) + 1 - pow(s, m - p) - (1 - s));
+        p++;
     }
 }

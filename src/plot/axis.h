@@ -25,7 +25,7 @@ static inline double att_series_x(const att_series *s, int64_t i)
 att_status att_curves_axes(const att_curves_desc *desc, const att_series *series, int64_t n, att_axis *x,
                            att_axis y[2]);
 
-/* out[i]: the moving average of the finite values up to i, with factor series->smooth, without bias to the start. */
+/* out[i]: the mean of the finite values around i with weights smooth^|distance|; NaN where y is. No lag. */
 void att_series_smooth(const att_series *series, double *out);
 
 #endif

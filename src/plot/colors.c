@@ -73,13 +73,20 @@ static lab polar(double l, double chroma, double hue)
     return (lab){l, least * cos(h), least * sin(h)};
 }
 
+/* The grey of CIE 1976 lightness 100 t: near black it keeps steps apart that OKLab lets fall together. */
+static uint32_t grey(double t)
+{
+    double y = t > 0.08 ? pow((100 * t + 16) / 116, 3) : 100 * t / 903.3;
+    return 0x010101u * (uint32_t)lround(255 * from_linear(y));
+}
+
 /* Lightness is linear in t in every map, so that the order survives grey printing and colour blindness. */
 uint32_t att_colors_at(att_colors colors, double t)
 {
     if (isnan(t)) return ATT_MISSING;
     t = fmin(fmax(t, 0), 1);
     switch (colors) {
-    case ATT_COLORS_GREY: return to_srgb((lab){t, 0, 0});
+    case ATT_COLORS_GREY: return grey(t);
     case ATT_COLORS_INK: return to_srgb(polar(0.99 - 0.69 * t, 0.005 + 0.32 * t * (1.15 - t), 240 + 30 * t));
     case ATT_COLORS_DUSK: break;
     }

@@ -43,7 +43,7 @@ void att_ticks_log(double lo, double hi, int wish, att_ticks *out)
     static const double part[] = {1, 2, 5};
     out->n = 0;
     if (!(hi > lo) || !(lo > 0) || !isfinite(hi)) return;
-    double decades = log10(hi / lo);
+    double decades = log10(hi) - log10(lo);
     if (decades < 0.7) {
         att_ticks_linear(lo, hi, wish, out);
         return;
