@@ -25,6 +25,9 @@ CLI_COMMANDS(CLI_DECLARE)
 /* All of them; ends with NULL. */
 extern const cli_command *const cli_commands[];
 
+/* The curves of a training log as a picture, as `attend plot LOG -o PICTURE` draws them. Returns an exit status. */
+int cli_draw_log(const char *log, const char *picture);
+
 /* NULL when there is none of that name. */
 const cli_command *cli_find_command(const char *name);
 /* Says that there is none, with the nearest name; returns exit status 2. */

@@ -242,8 +242,8 @@ static bool curve_add(curve *c, double x, double y)
 
 /* Keys that a log may use for what the curves show, the preferred first. */
 static const char *const valid_keys[] = {"valid_loss", "validation_loss", "val_loss", "dev_loss", NULL};
-static const char *const metric_keys[] = {"bleu", "exact_match", "chrf", "accuracy", "f1", "perplexity", NULL};
-static const char *const metric_names[] = {"BLEU", "exact match", "chrF", "accuracy", "F1", "perplexity"};
+static const char *const metric_keys[] = {"bleu", "valid_bleu", "exact_match", "valid_exact", "chrf", "valid_chrf", "accuracy", "f1", "perplexity", NULL};
+static const char *const metric_names[] = {"BLEU", "BLEU", "exact match", "exact match", "chrF", "chrF", "accuracy", "F1", "perplexity"};
 
 static const char *metric_name(const char *key)
 {
@@ -343,6 +343,19 @@ static int plot_log(FILE *input, const char *name)
         free(curves[k].x);
         free(curves[k].y);
     }
+    return status;
+}
+
+int cli_draw_log(const char *log, const char *picture)
+{
+    FILE *input = fopen(log, "r");
+    if (!input) return cli_failed("%s: %s", log, strerror(errno));
+    bool quiet = cli.quiet;
+    cli.quiet = true;
+    set.output = picture;
+    int status = plot_log(input, log);
+    cli.quiet = quiet;
+    fclose(input);
     return status;
 }
 

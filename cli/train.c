@@ -51,7 +51,7 @@ static void on_validated(void *ctx, int64_t step, const att_validation *v, int i
     }
     snprintf(log, sizeof log, "%s/log.jsonl", recipe->run.folder);
     snprintf(picture, sizeof picture, "%s/curves.png", recipe->run.folder);
-    if (cli_draw_log(log, picture) != ATT_OK) cli_note("no picture of the curves: %s", att_last_error());
+    cli_draw_log(log, picture);
 }
 
 static void on_note(void *ctx, const char *text)

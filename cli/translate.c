@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include <attend/plot.h>
 #include <attend/translator.h>
@@ -211,7 +212,7 @@ static int run(int argc, char **argv)
     FILE *input = from_stdin ? stdin : fopen(argv[1], "r");
     int status = input ? CLI_DONE : cli_wrong("%s: %s", argv[1], strerror(errno));
     cli_catch_interrupt();
-    if (input) status = with_outputs(t, input, from_stdin && cli_is_terminal(stdin));
+    if (input) status = with_outputs(t, input, from_stdin && isatty(STDIN_FILENO));
     if (input && input != stdin) fclose(input);
     att_translator_destroy(t);
     return status;
