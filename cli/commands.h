@@ -9,6 +9,7 @@
 #define CLI_COMMANDS(ROW)                                                                                              \
     ROW(completion)                                                                                                    \
     ROW(data)                                                                                                          \
+    ROW(demo)                                                                                                          \
     ROW(evaluate)                                                                                                      \
     ROW(help)                                                                                                          \
     ROW(plot)                                                                                                          \

@@ -242,8 +242,10 @@ static bool curve_add(curve *c, double x, double y)
 
 /* Keys that a log may use for what the curves show, the preferred first. */
 static const char *const valid_keys[] = {"valid_loss", "validation_loss", "val_loss", "dev_loss", NULL};
-static const char *const metric_keys[] = {"bleu", "valid_bleu", "exact_match", "valid_exact", "chrf", "valid_chrf", "accuracy", "f1", "perplexity", NULL};
-static const char *const metric_names[] = {"BLEU", "BLEU", "exact match", "exact match", "chrF", "chrF", "accuracy", "F1", "perplexity"};
+static const char *const metric_keys[] = {"bleu",       "valid_bleu", "exact_match", "valid_exact", "chrf",
+                                          "valid_chrf", "accuracy",   "f1",          "perplexity",  NULL};
+static const char *const metric_names[] = {"BLEU", "BLEU",     "exact match", "exact match", "chrF",
+                                           "chrF", "accuracy", "F1",          "perplexity"};
 
 static const char *metric_name(const char *key)
 {

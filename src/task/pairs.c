@@ -4,9 +4,17 @@
 
 #include "task/translator.h"
 
-/* Where the sets of a synthetic corpus start: they do not overlap. */
-#define SYNTHETIC_VALID ((int64_t)1 << 40)
-#define SYNTHETIC_TEST  ((int64_t)1 << 41)
+/* A synthetic pair belongs to the set that the hash of its target says: 18 of 20 targets are for training, one for
+ * validation, one for the test, so that no date of one set occurs in another, however it is written. */
+enum { TRAIN, VALID, TEST };
+
+static int set_of(const char *target)
+{
+    uint64_t h = 0xcbf29ce484222325u; /* FNV-1a */
+    for (; *target; target++) h = (h ^ (unsigned char)*target) * 0x100000001b3u;
+    uint64_t bucket = att_random_mix(h, 0) % 20;
+    return bucket == 0 ? VALID : bucket == 1 ? TEST : TRAIN;
+}
 
 typedef struct made_pairs {
     att_text *text; /* (2, n): sources, then targets */
@@ -35,20 +43,19 @@ static att_status make(const att_recipe *recipe, const char *which, made_pairs *
 {
     att_synthetic *maker;
     void *block;
-    bool train = strcmp(which, "train") == 0;
-    int64_t first = train ? 0 : strcmp(which, "valid") == 0 ? SYNTHETIC_VALID : SYNTHETIC_TEST;
-    int64_t n = train ? recipe->data.synthetic_train : recipe->data.synthetic_valid;
+    int wanted = strcmp(which, "train") == 0 ? TRAIN : strcmp(which, "valid") == 0 ? VALID : TEST;
+    int64_t n = wanted == TRAIN ? recipe->data.synthetic_train : recipe->data.synthetic_valid, made = 0;
     ATT_TRY(att_synthetic_find(recipe->data.synthetic, &maker));
     ATT_TRY(att_new_array(NULL, (size_t)n * 2, sizeof *out->text, &block));
     *out = (made_pairs){.text = block, .n = n};
     ATT_TRY(att_new_array(NULL, (size_t)n * 2, ATT_SYNTHETIC_BYTES, &block));
     out->characters = block;
-    for (int64_t i = 0; i < n; i++) {
-        char *source = out->characters + 2 * i * ATT_SYNTHETIC_BYTES, *target = source + ATT_SYNTHETIC_BYTES;
-        ATT_TRY(
-            maker((uint64_t)recipe->train.seed, first + i, source, ATT_SYNTHETIC_BYTES, target, ATT_SYNTHETIC_BYTES));
-        out->text[i] = (att_text){source, strlen(source)};
-        out->text[n + i] = (att_text){target, strlen(target)};
+    for (int64_t i = 0; made < n; i++) {
+        char *source = out->characters + 2 * made * ATT_SYNTHETIC_BYTES, *target = source + ATT_SYNTHETIC_BYTES;
+        ATT_TRY(maker((uint64_t)recipe->train.seed, i, source, ATT_SYNTHETIC_BYTES, target, ATT_SYNTHETIC_BYTES));
+        if (set_of(target) != wanted) continue;
+        out->text[made] = (att_text){source, strlen(source)};
+        out->text[n + made++] = (att_text){target, strlen(target)};
     }
     return ATT_OK;
 }
