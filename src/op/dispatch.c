@@ -24,6 +24,25 @@ void att_register_additive_avx512(att_attention_kernels *t);
 void att_register_dot_avx512(att_attention_kernels *t);
 #endif
 
+void att_register_rows_portable(att_rows_kernels *t);
+void att_register_rnn_portable(att_rnn_kernels *t);
+void att_register_rows_avx2(att_rows_kernels *t);
+void att_register_rnn_avx2(att_rnn_kernels *t);
+void att_register_rows_avx512(att_rows_kernels *t);
+void att_register_rnn_avx512(att_rnn_kernels *t);
+
+static void build_rows(void)
+{
+    att_register_rows_portable(&tables[ATT_ISA_PORTABLE].rows);
+    att_register_rnn_portable(&tables[ATT_ISA_PORTABLE].rnn);
+#if defined(ATT_HAVE_X86)
+    att_register_rows_avx2(&tables[ATT_ISA_AVX2].rows);
+    att_register_rnn_avx2(&tables[ATT_ISA_AVX2].rnn);
+    att_register_rows_avx512(&tables[ATT_ISA_AVX512].rows);
+    att_register_rnn_avx512(&tables[ATT_ISA_AVX512].rnn);
+#endif
+}
+
 static void build_attention(void)
 {
     att_register_attention_portable(&tables[ATT_ISA_PORTABLE].attention);
@@ -43,6 +62,7 @@ static void build(void)
 {
     for (int isa = ATT_ISA_REF; isa <= ATT_ISA_AVX512; isa++)
         tables[isa] = (att_kernels){.isa = (att_isa)isa, .rows = att_rows_ref, .rnn = att_rnn_ref};
+    build_rows();
     att_register_gemm_portable(&tables[ATT_ISA_PORTABLE]);
 #if defined(ATT_HAVE_X86)
     att_register_gemm_avx2(&tables[ATT_ISA_AVX2]);
