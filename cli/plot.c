@@ -167,6 +167,8 @@ static int draw_page(att_attention_reader *reader)
     att_status st = att_attention_reader_next(reader, &record);
     while (st == ATT_OK && record) {
         att_heatmap_desc desc = map_desc(record);
+        desc.row_name = set.row_name; /* else each record's own */
+        desc.col_name = set.col_name;
         if (!page) st = att_page_create(&desc, set.output, &page);
         if (st == ATT_OK) st = att_page_add(page, record);
         if (st == ATT_OK) st = att_attention_reader_next(reader, &record);
@@ -240,24 +242,43 @@ static bool curve_add(curve *c, double x, double y)
     return true;
 }
 
-/* Keys that a log may use for what the curves show, the preferred first. */
-static const char *const valid_keys[] = {"valid_loss", "validation_loss", "val_loss", "dev_loss", NULL};
-static const char *const metric_keys[] = {"bleu",       "valid_bleu", "exact_match", "valid_exact", "chrf",
-                                          "valid_chrf", "accuracy",   "f1",          "perplexity",  NULL};
-static const char *const metric_names[] = {"BLEU", "BLEU",     "exact match", "exact match", "chrF",
-                                           "chrF", "accuracy", "F1",          "perplexity"};
+/* Keys of a log that are drawn, and what they are called. */
+typedef struct known_key {
+    const char *key, *name;
+} known_key;
+
+static const known_key valid_keys[] = {{"valid_loss", "validation loss"},
+                                       {"validation_loss", "validation loss"},
+                                       {"val_loss", "validation loss"},
+                                       {NULL, NULL}};
+static const known_key metric_keys[] = {{"valid_bleu", "BLEU"},
+                                        {"valid_chrf", "chrF"},
+                                        {"valid_exact", "exact match"},
+                                        {"valid_accuracy", "accuracy"},
+                                        {"bleu", "BLEU"},
+                                        {"chrf", "chrF"},
+                                        {"exact_match", "exact match"},
+                                        {"accuracy", "accuracy"},
+                                        {"f1", "F1"},
+                                        {"perplexity", "perplexity"},
+                                        {NULL, NULL}};
 
 static const char *metric_name(const char *key)
 {
-    for (int i = 0; key && metric_keys[i]; i++)
-        if (strcmp(key, metric_keys[i]) == 0) return metric_names[i];
+    for (const known_key *k = metric_keys; key && k->key; k++)
+        if (strcmp(key, k->key) == 0) return k->name;
     return key;
 }
 
-static void choose_key(curve *c, json_t *line, const char *const *keys)
+/* The first key of the line, in its own order, that is known: a trainer writes first what it goes by. */
+static void choose_key(curve *c, json_t *line, const known_key *known)
 {
-    for (; !c->key && *keys; keys++)
-        if (json_is_number(json_object_get(line, *keys))) c->key = *keys;
+    const char *key;
+    json_t *value;
+    json_object_foreach(line, key, value) for (const known_key *k = known; !c->key && k->key; k++)
+    {
+        if (strcmp(key, k->key) == 0 && json_is_number(value)) c->key = k->key;
+    }
 }
 
 static int take_line(json_t *line, curve curves[CURVES], const char *name, int64_t number)

@@ -42,11 +42,7 @@ static att_status put_head(att_page *page)
     att_draft_xml(&b, title);
     att_draft_text(&b, "</h1></header>\n<nav id=\"list\"></nav>\n<main id=\"main\"></main>\n"
                        "<noscript><p>This page draws its maps with JavaScript, which is switched off.</p></noscript>\n"
-                       "<script type=\"application/json\" id=\"setup\">{\"rowName\":");
-    att_draft_json(&b, page->row_name);
-    att_draft_text(&b, ",\"colName\":");
-    att_draft_json(&b, page->col_name);
-    att_draft_text(&b, ",\"vmin\":");
+                       "<script type=\"application/json\" id=\"setup\">{\"vmin\":");
     att_draft_number(&b, (double)page->vmin, 6);
     att_draft_text(&b, ",\"vmax\":");
     att_draft_number(&b, (double)page->vmax, 6);
@@ -102,12 +98,17 @@ static att_status put_words(att_page *page, const char *key, const char *const *
     return put(page, &b);
 }
 
-att_status att_page_add_map(att_page *page, const att_heatmap *m, const char *name)
+att_status att_page_add_map(att_page *page, const att_heatmap *m, const char *name, const char *row_name,
+                            const char *col_name)
 {
     att_draft b = {0};
     int64_t panels = m->panel_rows * m->panel_cols;
     att_draft_text(&b, "<script type=\"application/json\" class=\"map\">{\"name\":");
     att_draft_json(&b, name);
+    att_draft_text(&b, ",\"rowName\":");
+    att_draft_json(&b, page->row_name[0] ? page->row_name : row_name);
+    att_draft_text(&b, ",\"colName\":");
+    att_draft_json(&b, page->col_name[0] ? page->col_name : col_name);
     att_draft_format(&b, ",\"layers\":%lld,\"heads\":%lld", (long long)m->panel_rows, (long long)m->panel_cols);
     ATT_TRY(put(page, &b));
     ATT_TRY(put_words(page, "rows", m->row_labels, m->rows));
@@ -137,7 +138,9 @@ att_status att_page_add(att_page *page, const att_attention_record *r)
                        .cols = r->cols,
                        .row_labels = att_attention_row_labels(r),
                        .col_labels = att_attention_col_labels(r)};
-    return att_page_add_map(page, &map, att_attention_kind_name(r->kind));
+    return att_page_add_map(page, &map, att_attention_kind_name(r->kind),
+                            r->kind == ATT_ATTENTION_ENCODER ? "source" : "target",
+                            r->kind == ATT_ATTENTION_DECODER ? "target" : "source");
 }
 
 att_status att_page_finish(att_page *page)

@@ -73,7 +73,7 @@ static att_status draw_page(const att_heatmap_desc *desc, const att_heatmap *m, 
 {
     att_page *page;
     ATT_TRY(att_page_create(desc, path, &page));
-    att_status st = att_page_add_map(page, m, "");
+    att_status st = att_page_add_map(page, m, "", "", "");
     if (st == ATT_OK) st = att_page_finish(page);
     att_page_destroy(page);
     return st;
