@@ -6,6 +6,7 @@
 #include <attend/exec.h>
 #include <attend/export.h>
 #include <attend/file.h>
+#include <attend/measure.h>
 #include <attend/memory.h>
 #include <attend/npy.h>
 #include <attend/ops.h>

@@ -10,6 +10,7 @@
 
 #include "kernel/attention.h"
 #include "kernel/gemm.h"
+#include "kernel/limits.h"
 #include "kernel/rnn.h"
 #include "kernel/rows.h"
 
@@ -19,6 +20,7 @@ typedef struct att_kernels {
     att_attention_kernels attention;
     att_rows_kernels rows;
     att_rnn_kernels rnn;
+    att_limits_kernels limits;
 } att_kernels;
 
 #endif

@@ -190,8 +190,8 @@ const char *att_attention_path(const att_attention_desc *desc, const att_exec *e
 {
     static const char *const names[][ATT_SCORE_NONE + 1] = {
         [ATT_ISA_PORTABLE] = {"portable dot", "portable additive", "portable bias"},
-        [ATT_ISA_AVX2] = {"avx2 dot",     "avx2 additive",     "avx2 bias"    },
-        [ATT_ISA_AVX512] = {"avx512 dot",   "avx512 additive",   "avx512 bias"  },
+        [ATT_ISA_AVX2] = {"avx2 dot", "avx2 additive", "avx2 bias"},
+        [ATT_ISA_AVX512] = {"avx512 dot", "avx512 additive", "avx512 bias"},
     };
     att_attention_problem p;
     if (att_attention_check_in(desc, in, &p) != ATT_OK) return "none";

@@ -26,20 +26,26 @@ void att_register_dot_avx512(att_attention_kernels *t);
 
 void att_register_rows_portable(att_rows_kernels *t);
 void att_register_rnn_portable(att_rnn_kernels *t);
+void att_register_limits_portable(att_limits_kernels *t);
 void att_register_rows_avx2(att_rows_kernels *t);
 void att_register_rnn_avx2(att_rnn_kernels *t);
+void att_register_limits_avx2(att_limits_kernels *t);
 void att_register_rows_avx512(att_rows_kernels *t);
 void att_register_rnn_avx512(att_rnn_kernels *t);
+void att_register_limits_avx512(att_limits_kernels *t);
 
 static void build_rows(void)
 {
     att_register_rows_portable(&tables[ATT_ISA_PORTABLE].rows);
     att_register_rnn_portable(&tables[ATT_ISA_PORTABLE].rnn);
+    att_register_limits_portable(&tables[ATT_ISA_PORTABLE].limits);
 #if defined(ATT_HAVE_X86)
     att_register_rows_avx2(&tables[ATT_ISA_AVX2].rows);
     att_register_rnn_avx2(&tables[ATT_ISA_AVX2].rnn);
+    att_register_limits_avx2(&tables[ATT_ISA_AVX2].limits);
     att_register_rows_avx512(&tables[ATT_ISA_AVX512].rows);
     att_register_rnn_avx512(&tables[ATT_ISA_AVX512].rnn);
+    att_register_limits_avx512(&tables[ATT_ISA_AVX512].limits);
 #endif
 }
 
