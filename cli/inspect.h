@@ -9,6 +9,8 @@ void inspect_put_text(const char *text, size_t most);
 /* A JSON value in the manner of YAML, `depth` levels in; long lists and tables as their size and first entries. */
 void inspect_put_value(const json_t *value, int depth);
 
-int inspect_model(const char *path); /* returns the exit status */
+/* Both return the exit status. */
+int inspect_model(const char *path);
+int inspect_attention(const char *path);
 
 #endif

@@ -1,4 +1,4 @@
-"""attend inspect: model files, also of other programs, and what is none."""
+"""attend inspect: model files, also of other programs, attention files, and what is neither."""
 
 import json
 import struct
@@ -77,6 +77,23 @@ def test_metadata(attend, write):
     assert result["metadata"]["note"] == metadata["note"]
 
 
+def record(kind, source, target, rows, columns, layers=1, heads=2):
+    weights = numpy.full((layers, heads, rows, columns), 1 / columns).tolist()
+    return json.dumps({"kind": kind, "source": source, "target": target, "weights": weights})
+
+
+def test_attention_file(attend, write):
+    lines = [record("cross", ["la", "casa", "."], ["the", "house"], 2, 3), record("encoder", ["la"], [], 1, 1, 3),
+             record("cross", ["a"], ["b", "c", "d"], 3, 1)]
+    path = write("a.jsonl", lines)
+    result = attend.json("inspect", path)
+    assert result["kind"] == "attention" and result["sentences"] == 2
+    assert result["kinds"]["cross"] == {"records": 2, "layers": 1, "heads": 2, "rows": 3, "columns": 3}
+    assert result["kinds"]["encoder"] == {"records": 1, "layers": 3, "heads": 2, "rows": 1, "columns": 1}
+    assert "attention of 2 sentences" in attend("inspect", path)
+    assert "a.jsonl:4: " in attend.error("inspect", write("a.jsonl", lines + ['{"kind": 1}']))
+
+
 def test_other_files_are_refused(attend, write):
     good = safetensors({"w": ("F32", [2], bytes(8))})
     assert "m: " in attend.error("inspect", write("m", b""))
@@ -84,6 +101,6 @@ def test_other_files_are_refused(attend, write):
     assert "cut short" in attend.error("inspect", write("m", good[:-1]))
     assert "1 bytes after the last tensor" in attend.error("inspect", write("m", good + b"x"))
     assert "directory" in attend.error("inspect", "/tmp")
-    assert "no such file" in attend.error("inspect", "missing")
+    assert "No such file" in attend.error("inspect", "missing")
     attend.error("inspect")
     attend.error("inspect", "a", "b")
