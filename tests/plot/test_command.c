@@ -83,6 +83,22 @@ static void logs_become_curves(void **state)
     assert_non_null(strstr(output, "training loss"));
 }
 
+static void without_fonts_only_png_fails(void **state)
+{
+    (void)state;
+    char fonts[320];
+    write_text("a.jsonl", attention);
+    write_text("fonts.conf", "<?xml version=\"1.0\"?><fontconfig></fontconfig>\n");
+    snprintf(fonts, sizeof fonts, "%s", picture_path("fonts.conf"));
+    setenv("FONTCONFIG_FILE", fonts, 1);
+    int png = attend("a.jsonl -o none.png"), named = strstr(errors, "fonts-dejavu-core") != NULL;
+    int svg = attend("a.jsonl -o none.svg");
+    unsetenv("FONTCONFIG_FILE");
+    assert_int_equal(png, 2);
+    assert_true(named);
+    assert_int_equal(svg, 0);
+}
+
 static void mistakes_are_named(void **state)
 {
     (void)state;
@@ -126,6 +142,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(attention_files_become_pictures),
         cmocka_unit_test(logs_become_curves),
+        cmocka_unit_test(without_fonts_only_png_fails),
         cmocka_unit_test(mistakes_are_named),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
