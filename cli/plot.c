@@ -322,7 +322,7 @@ static int read_log(FILE *input, const char *name, curve curves[CURVES])
 static double smoothing(int64_t n)
 {
     if (set.smooth >= 0) return set.smooth;
-    return n < 100 ? 0 : n < 2000 ? 0.9 : 0.98;
+    return n < 100 ? 0 : n < 2000 ? 0.8 : 0.94;
 }
 
 static int draw_log(const char *name, const curve curves[CURVES])
