@@ -273,11 +273,10 @@ static const char *metric_name(const char *key)
 /* The first key of the line, in its own order, that is known: a trainer writes first what it goes by. */
 static void choose_key(curve *c, json_t *line, const known_key *known)
 {
-    const char *key;
-    json_t *value;
-    json_object_foreach(line, key, value) for (const known_key *k = known; !c->key && k->key; k++)
-    {
-        if (strcmp(key, k->key) == 0 && json_is_number(value)) c->key = k->key;
+    for (void *at = json_object_iter(line); at; at = json_object_iter_next(line, at)) {
+        const char *key = json_object_iter_key(at);
+        for (const known_key *k = known; !c->key && k->key; k++)
+            if (strcmp(key, k->key) == 0 && json_is_number(json_object_iter_value(at))) c->key = k->key;
     }
 }
 
@@ -323,7 +322,7 @@ static int read_log(FILE *input, const char *name, curve curves[CURVES])
 static double smoothing(int64_t n)
 {
     if (set.smooth >= 0) return set.smooth;
-    return n < 100 ? 0 : n < 2000 ? 0.9 : 0.98;
+    return n < 100 ? 0 : n < 2000 ? 0.8 : 0.94;
 }
 
 static int draw_log(const char *name, const curve curves[CURVES])

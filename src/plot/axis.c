@@ -2,24 +2,27 @@
 
 #include "plot/axis.h"
 
+/* Beyond these, differences overflow and logarithmic axes cannot be widened. */
+static const double LARGEST = 1e300, LEAST_LOG = 1e-300;
+
+static bool shown(const att_axis *axis, double v)
+{
+    return fabs(v) <= LARGEST && (!axis->log || v >= LEAST_LOG); /* false for NaN */
+}
+
 double att_axis_at(const att_axis *axis, double v)
 {
-    if (!isfinite(v)) return NAN;
+    if (!shown(axis, v)) return NAN;
     if (!axis->log) return (v - axis->lo) / (axis->hi - axis->lo);
-    return v > 0 ? (log(v) - log(axis->lo)) / (log(axis->hi) - log(axis->lo)) : NAN;
+    return (log(v) - log(axis->lo)) / (log(axis->hi) - log(axis->lo));
 }
 
 static void include_value(att_axis *axis, double v)
 {
-    if (!isfinite(v) || (axis->log && v <= 0)) return;
+    if (!shown(axis, v)) return;
     axis->lo = axis->used ? fmin(axis->lo, v) : v;
     axis->hi = axis->used ? fmax(axis->hi, v) : v;
     axis->used = true;
-}
-
-static bool shown(const att_axis *axis, double v)
-{
-    return isfinite(v) && (!axis->log || v > 0);
 }
 
 static void include_series(const att_series *s, att_axis *x, att_axis *y)
@@ -38,7 +41,7 @@ static void include_series(const att_series *s, att_axis *x, att_axis *y)
     double half = isfinite(nearest) ? nearest / 2 : 0.5;
     double lo = x->lo, hi = x->hi;
     for (int64_t i = 0; i < s->n; i++) {
-        if (!isfinite(s->y[i])) continue;
+        if (!shown(y, s->y[i]) || !shown(x, att_series_x(s, i))) continue;
         lo = fmin(lo, att_series_x(s, i) - half);
         hi = fmax(hi, att_series_x(s, i) + half);
     }
@@ -46,16 +49,23 @@ static void include_series(const att_series *s, att_axis *x, att_axis *y)
     include_value(x, hi);
 }
 
+/* Too short for steps that a double can tell apart. */
+static bool is_point(const att_axis *axis)
+{
+    double size = fmax(fabs(axis->lo), fabs(axis->hi));
+    return axis->hi - axis->lo <= 1e-9 * size || axis->hi - axis->lo < LEAST_LOG;
+}
+
 /* A little air at both ends, none where bars stand on 0. */
 static void widen(att_axis *axis, double air, bool bars)
 {
     if (axis->log) {
-        double ratio = axis->hi > axis->lo ? pow(axis->hi, air) / pow(axis->lo, air) : 1.5;
+        double ratio = !is_point(axis) ? pow(axis->hi, air) / pow(axis->lo, air) : 1.5;
         axis->lo /= ratio;
         axis->hi *= ratio;
         return;
     }
-    double room = axis->hi > axis->lo ? (axis->hi - axis->lo) * air : fmax(fabs(axis->hi) * 0.1, 0.5);
+    double room = !is_point(axis) ? (axis->hi - axis->lo) * air : fmax(fabs(axis->hi) * 0.1, 0.5);
     if (!(bars && axis->lo == 0)) axis->lo -= room;
     axis->hi += room;
 }
@@ -92,7 +102,7 @@ att_status att_curves_axes(const att_curves_desc *desc, const att_series *series
     }
     ATT_REQUIRE(x->used && (y[0].used || y[1].used), ATT_E_VALUE,
                 "curves: no point can be shown: all are NaN, infinite, or not positive on a logarithmic axis");
-    if (x->lo == x->hi) widen(x, 0, false);
+    if (is_point(x)) widen(x, 0, false);
     choose_ticks(x, 8);
     for (int p = 0; p < 2; p++) {
         if (!y[p].used) continue;

@@ -1,5 +1,5 @@
-/* Colours are 0xRRGGBB in sRGB; maps are paths through OKLab (grey: CIE lightness) (Ottosson 2020, "A perceptual color space for image
- * processing"), where distance is what the eye sees. */
+/* Colours are 0xRRGGBB in sRGB; maps are paths through OKLab (grey: CIE lightness) (Ottosson 2020, "A perceptual color
+ * space for image processing"), where distance is what the eye sees. */
 #ifndef ATT_COLORS_H
 #define ATT_COLORS_H
 

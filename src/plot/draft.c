@@ -1,7 +1,8 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "file/disk.h"
+#include <attend/file.h>
+
 #include "plot/draft.h"
 
 static char *reserve(att_draft *b, size_t more)
@@ -96,13 +97,7 @@ void att_draft_json(att_draft *b, const char *s)
 
 att_status att_draft_save(const att_draft *b, const char *path)
 {
-    att_disk_writer w;
-    if (b->status != ATT_OK) return b->status;
-    ATT_TRY(att_disk_begin(&w, path));
-    att_status st = att_disk_append(&w, b->data, b->bytes);
-    if (st == ATT_OK) st = att_disk_commit(&w);
-    att_disk_abandon(&w);
-    return st;
+    return b->status == ATT_OK ? att_file_write_text(path, b->data, b->bytes) : b->status;
 }
 
 void att_draft_free(att_draft *b)

@@ -13,7 +13,7 @@
 
 struct att_page {
     att_disk_writer file;
-    bool open; /* not finished */
+    bool begun, open; /* open: not finished */
     att_colors colors;
     float vmin, vmax;
     char *title, *row_name, *col_name;
@@ -63,7 +63,7 @@ static att_status init_page(att_page *page, const att_heatmap_desc *desc, const 
     ATT_TRY(att_label_clean(desc->row_name, &page->row_name));
     ATT_TRY(att_label_clean(desc->col_name, &page->col_name));
     ATT_TRY(att_disk_begin(&page->file, path));
-    page->open = true;
+    page->begun = page->open = true;
     return put_head(page);
 }
 
@@ -158,7 +158,7 @@ att_status att_page_finish(att_page *page)
 void att_page_destroy(att_page *page)
 {
     if (!page) return;
-    if (page->open) att_disk_abandon(&page->file);
+    if (page->begun) att_disk_abandon(&page->file);
     att_label_free(page->title);
     att_label_free(page->row_name);
     att_label_free(page->col_name);

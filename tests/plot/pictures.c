@@ -1,15 +1,28 @@
 #include "plot/pictures.h"
 
 #include <ctype.h>
+#include <dirent.h>
+#include <fcntl.h>
 #include <png.h>
 #include <unistd.h>
 
+static char directory[64];
+
+static void remove_directory(void)
+{
+    DIR *d = opendir(directory);
+    for (struct dirent *e; d && (e = readdir(d));) unlinkat(dirfd(d), e->d_name, 0); /* . and .. stay by themselves */
+    if (d) closedir(d);
+    rmdir(directory);
+}
+
 const char *picture_path(const char *name)
 {
-    static char directory[64], path[256];
+    static char path[256];
     if (!directory[0]) {
         snprintf(directory, sizeof directory, "/tmp/attend-plot-XXXXXX");
         if (!mkdtemp(directory)) fail_msg("no directory %s", directory);
+        atexit(remove_directory);
     }
     snprintf(path, sizeof path, "%s/%s", directory, name);
     return path;
