@@ -36,14 +36,38 @@ void cli_write_option(const cli_option *o, char *out, size_t room)
         snprintf(out + used, room - used, " %s", o->argument);
 }
 
+enum { HELP_COLUMN = 28, MOST_COLUMNS = 100 };
+
+/* Words from HELP_COLUMN on, in as many lines as they need. */
+static void print_wrapped(const char *text, int columns, FILE *to)
+{
+    int at = HELP_COLUMN;
+    while (*text) {
+        int word = (int)strcspn(text, " ");
+        if (at > HELP_COLUMN && at + 1 + word > columns) {
+            fprintf(to, "\n%*s", HELP_COLUMN, "");
+            at = HELP_COLUMN;
+        } else if (at > HELP_COLUMN) {
+            fputc(' ', to);
+            at++;
+        }
+        fprintf(to, "%.*s", word, text);
+        at += word;
+        text += word + strspn(text + word, " ");
+    }
+    fputc('\n', to);
+}
+
 static void print_option(const cli_option *o, FILE *to)
 {
-    char left[200], by_default[200];
+    char left[200], by_default[200], text[500];
+    int columns = cli_columns(to);
     cli_write_option(o, left, sizeof left);
     cli_write_default(o, by_default, sizeof by_default);
-    fprintf(to, "  %-26s", left);
-    if (strlen(left) >= 26) fprintf(to, "\n%28s", "");
-    fprintf(to, "%s%s\n", o->help, by_default);
+    snprintf(text, sizeof text, "%s%s", o->help, by_default);
+    fprintf(to, "  %-*s", HELP_COLUMN - 2, left);
+    if (strlen(left) >= HELP_COLUMN - 2) fprintf(to, "\n%*s", HELP_COLUMN, "");
+    print_wrapped(text, columns < MOST_COLUMNS ? columns : MOST_COLUMNS, to);
 }
 
 void cli_print_help(const cli_command *command, FILE *to)
