@@ -1,189 +1,454 @@
-/* Elementwise functions, rows and the optimiser on vectors: the same formulas as kernel/ref, where they are explained.
- * Every loop is a body on whole vectors and one exact tail on the first n % VF_LANES elements of a vector, which rounds
- * as the body does. */
-#include "kernel/rows.h"
+/* The reference's row kernels (kernel/ref/elementwise.c, rows.c: the formulas are there) on vectors. Every loop body is
+ * a function of the number n of lanes that count: VF_LANES, or fewer at the end of the row. */
+#include <math.h>
 
-#include "kernel/cpu/vmath.h"
+#include "kernel/cpu/activation.h"
+#include "kernel/tables.h"
 
-#define FULL VF_LANES
+/* ---- elementwise ---- */
 
-/* Load or store m <= VF_LANES elements. */
-VF_INLINE vf load(const float *p, int64_t m) { return m == FULL ? vf_load(p) : vf_load_n(p, m); }
-VF_INLINE void store(float *p, vf a, int64_t m)
+VF_INLINE void axpby_lanes(float *y, vf alpha, const float *x, vf beta, int64_t n)
 {
-    if (m == FULL)
-        vf_store(p, a);
-    else
-        vf_store_n(p, a, m);
+    vf_store_some(y, vf_fma(alpha, vf_load_some(x, n), vf_mul(beta, vf_load_some(y, n))), n);
 }
-VF_INLINE int64_t lanes(int64_t left) { return left < FULL ? left : FULL; }
+
+VF_INLINE void scale_lanes(float *y, vf alpha, const float *x, int64_t n)
+{
+    vf_store_some(y, vf_mul(alpha, vf_load_some(x, n)), n);
+}
 
 static void axpby(float *y, float alpha, const float *x, float beta, int64_t n)
 {
     vf a = vf_set1(alpha), b = vf_set1(beta);
-    for (int64_t i = 0; i < n; i += FULL) {
-        int64_t m = lanes(n - i);
-        vf ax = alpha == 1.0f ? load(x + i, m) : vf_mul(a, load(x + i, m));
-        if (beta != 0.0f) ax = beta == 1.0f ? vf_add(load(y + i, m), ax) : vf_fma(b, load(y + i, m), ax);
-        store(y + i, ax, m);
+    int64_t i = 0;
+    if (beta == 0.0f) {
+        for (; i + VF_LANES <= n; i += VF_LANES) scale_lanes(y + i, a, x + i, VF_LANES);
+        if (i < n) scale_lanes(y + i, a, x + i, n - i);
+    } else {
+        for (; i + VF_LANES <= n; i += VF_LANES) axpby_lanes(y + i, a, x + i, b, VF_LANES);
+        if (i < n) axpby_lanes(y + i, a, x + i, b, n - i);
     }
+}
+
+VF_INLINE void multiply_lanes(float *y, const float *a, const float *b, const int accumulate, int64_t n)
+{
+    vf va = vf_load_some(a, n), vb = vf_load_some(b, n);
+    vf_store_some(y, accumulate ? vf_fma(va, vb, vf_load_some(y, n)) : vf_mul(va, vb), n);
 }
 
 static void multiply(float *y, const float *a, const float *b, int accumulate, int64_t n)
 {
-    for (int64_t i = 0; i < n; i += FULL) {
-        int64_t m = lanes(n - i);
-        vf p = vf_mul(load(a + i, m), load(b + i, m));
-        store(y + i, accumulate ? vf_add(load(y + i, m), p) : p, m);
+    int64_t i = 0;
+    if (accumulate) {
+        for (; i + VF_LANES <= n; i += VF_LANES) multiply_lanes(y + i, a + i, b + i, 1, VF_LANES);
+        if (i < n) multiply_lanes(y + i, a + i, b + i, 1, n - i);
+    } else {
+        for (; i + VF_LANES <= n; i += VF_LANES) multiply_lanes(y + i, a + i, b + i, 0, VF_LANES);
+        if (i < n) multiply_lanes(y + i, a + i, b + i, 0, n - i);
     }
 }
 
 static void exponential(float *y, const float *x, int64_t n)
 {
-    for (int64_t i = 0; i < n; i += FULL) {
-        int64_t m = lanes(n - i);
-        store(y + i, vf_exp(load(x + i, m)), m);
+    int64_t i = 0;
+    for (; i + VF_LANES <= n; i += VF_LANES) vf_store(y + i, vf_exp(vf_load(x + i)));
+    if (i < n) vf_store_n(y + i, vf_exp(vf_load_n(x + i, n - i)), n - i);
+}
+
+VF_INLINE void activate_all(const att_activation act, float *y, const float *x, int64_t n)
+{
+    int64_t i = 0;
+    for (; i + VF_LANES <= n; i += VF_LANES) vf_store(y + i, activate(vf_load(x + i), act));
+    if (i < n) vf_store_n(y + i, activate(vf_load_n(x + i, n - i), act), n - i);
+}
+
+static void activation(att_activation act, float *y, const float *x, int64_t n)
+{
+    switch (act) {
+    case ATT_ACT_NONE: activate_all(ATT_ACT_NONE, y, x, n); break;
+    case ATT_ACT_RELU: activate_all(ATT_ACT_RELU, y, x, n); break;
+    case ATT_ACT_TANH: activate_all(ATT_ACT_TANH, y, x, n); break;
+    case ATT_ACT_SIGMOID: activate_all(ATT_ACT_SIGMOID, y, x, n); break;
+    case ATT_ACT_GELU: activate_all(ATT_ACT_GELU, y, x, n); break;
+    case ATT_ACT_GELU_TANH: activate_all(ATT_ACT_GELU_TANH, y, x, n); break;
+    case ATT_ACT_SILU: activate_all(ATT_ACT_SILU, y, x, n); break;
     }
 }
 
-/* Philox4x32-10 of as many counters as fit: word w of counter c + l in out[w][l]. The compiler vectorises over l. */
-#define GROUP 16
-static void philox_group(uint64_t seed, uint64_t stream, uint64_t counter, uint32_t out[4][GROUP])
+/* act'(x), from u = y (RELU, TANH, SIGMOID) or u = x (the others). */
+VF_INLINE vf slope(vf u, const att_activation act)
 {
-    uint32_t c0[GROUP], c1[GROUP], c2[GROUP], c3[GROUP], k0 = (uint32_t)seed, k1 = (uint32_t)(seed >> 32);
-    for (int l = 0; l < GROUP; l++) {
-        c0[l] = (uint32_t)(counter + (uint64_t)l);
-        c1[l] = (uint32_t)((counter + (uint64_t)l) >> 32);
-        c2[l] = (uint32_t)stream;
-        c3[l] = (uint32_t)(stream >> 32);
+    const vf one = vf_set1(1.0f), half = vf_set1(0.5f);
+    switch (act) {
+    case ATT_ACT_RELU: return vf_select(vf_lt(vf_zero(), u), one, vf_zero());
+    case ATT_ACT_TANH: return vf_fnma(u, u, one);
+    case ATT_ACT_SIGMOID: return vf_fnma(u, u, u);
+    case ATT_ACT_GELU: {
+        vf density = vf_mul(vf_set1(0.39894228f), vf_exp(vf_mul(vf_mul(u, u), vf_set1(-0.5f))));
+        return vf_fma(u, density, gaussian(u));
+    }
+    case ATT_ACT_GELU_TANH: {
+        vf s = vf_mul(u, u), c = vf_set1(0.044715f), root = vf_set1(0.79788456f);
+        vf t = vf_tanh(vf_mul(root, vf_fma(vf_mul(s, u), c, u)));
+        vf inner = vf_mul(root, vf_fma(vf_mul(vf_set1(3.0f), c), s, one));
+        return vf_fma(vf_mul(vf_mul(half, u), vf_fnma(t, t, one)), inner, vf_fma(half, t, half));
+    }
+    case ATT_ACT_SILU: {
+        vf s = vf_sigmoid(u);
+        return vf_fma(u, vf_fnma(s, s, s), s);
+    }
+    default: return one;
+    }
+}
+
+VF_INLINE void slope_lanes(const att_activation act, float *dx, const float *dy, const float *u, int64_t n)
+{
+    vf d = act == ATT_ACT_NONE ? vf_set1(1.0f) : slope(vf_load_some(u, n), act);
+    vf_store_some(dx, vf_fma(vf_load_some(dy, n), d, vf_load_some(dx, n)), n);
+}
+
+VF_INLINE void slope_all(const att_activation act, float *dx, const float *dy, const float *u, int64_t n)
+{
+    int64_t i = 0;
+    for (; i + VF_LANES <= n; i += VF_LANES) slope_lanes(act, dx + i, dy + i, u + i, VF_LANES);
+    if (i < n) slope_lanes(act, dx + i, dy + i, u + i, n - i);
+}
+
+static void activation_bwd(att_activation act, float *dx, const float *dy, const float *y, const float *x, int64_t n)
+{
+    switch (act) {
+    case ATT_ACT_NONE: axpby(dx, 1.0f, dy, 1.0f, n); break;
+    case ATT_ACT_RELU: slope_all(ATT_ACT_RELU, dx, dy, y, n); break;
+    case ATT_ACT_TANH: slope_all(ATT_ACT_TANH, dx, dy, y, n); break;
+    case ATT_ACT_SIGMOID: slope_all(ATT_ACT_SIGMOID, dx, dy, y, n); break;
+    case ATT_ACT_GELU: slope_all(ATT_ACT_GELU, dx, dy, x, n); break;
+    case ATT_ACT_GELU_TANH: slope_all(ATT_ACT_GELU_TANH, dx, dy, x, n); break;
+    case ATT_ACT_SILU: slope_all(ATT_ACT_SILU, dx, dy, x, n); break;
+    }
+}
+
+/* ---- dropout ---- */
+
+#define COUNTERS 16 /* counters at a time: loops of this length become vectors of 32-bit integers */
+
+/* att_philox of COUNTERS counters from `first` on, side by side: draw[4 i + w] is word w of counter first + i. */
+static void philox_block(uint64_t seed, uint64_t stream, uint64_t first, uint32_t draw[4 * COUNTERS])
+{
+    uint32_t c0[COUNTERS], c1[COUNTERS], c2[COUNTERS], c3[COUNTERS];
+    uint32_t k0 = (uint32_t)seed, k1 = (uint32_t)(seed >> 32);
+    for (int i = 0; i < COUNTERS; i++) {
+        uint64_t counter = first + (uint64_t)i;
+        c0[i] = (uint32_t)counter;
+        c1[i] = (uint32_t)(counter >> 32);
+        c2[i] = (uint32_t)stream;
+        c3[i] = (uint32_t)(stream >> 32);
     }
     for (int round = 0; round < 10; round++) {
-        for (int l = 0; l < GROUP; l++) {
-            uint64_t p0 = (uint64_t)0xD2511F53u * c0[l], p1 = (uint64_t)0xCD9E8D57u * c2[l];
-            uint32_t n0 = (uint32_t)(p1 >> 32) ^ c1[l] ^ k0, n2 = (uint32_t)(p0 >> 32) ^ c3[l] ^ k1;
-            c1[l] = (uint32_t)p1;
-            c3[l] = (uint32_t)p0;
-            c0[l] = n0;
-            c2[l] = n2;
+        for (int i = 0; i < COUNTERS; i++) {
+            uint64_t p0 = (uint64_t)0xD2511F53u * c0[i], p1 = (uint64_t)0xCD9E8D57u * c2[i];
+            c0[i] = (uint32_t)(p1 >> 32) ^ c1[i] ^ k0;
+            c1[i] = (uint32_t)p1;
+            c2[i] = (uint32_t)(p0 >> 32) ^ c3[i] ^ k1;
+            c3[i] = (uint32_t)p0;
         }
         k0 += 0x9E3779B9u;
         k1 += 0xBB67AE85u;
     }
-    for (int l = 0; l < GROUP; l++) {
-        out[0][l] = c0[l];
-        out[1][l] = c1[l];
-        out[2][l] = c2[l];
-        out[3][l] = c3[l];
+    for (int i = 0; i < COUNTERS; i++) {
+        draw[4 * i] = c0[i];
+        draw[4 * i + 1] = c1[i];
+        draw[4 * i + 2] = c2[i];
+        draw[4 * i + 3] = c3[i];
     }
 }
 
-/* Element i is kept if word (index + i) % 4 of counter (index + i) / 4 is at least p 2^32. */
 static void dropout(float *y, const float *x, double p, uint64_t seed, uint64_t stream, uint64_t index, int accumulate,
                     int64_t n)
 {
+    uint64_t threshold = (uint64_t)ceil(p * 0x1p32);
     float scale = (float)(1.0 / (1.0 - p));
-    double border = p * 0x1p32;
-    uint64_t limit = (uint64_t)border + (border > (double)(uint64_t)border); /* the least word that is kept */
-    uint32_t word[4][GROUP];
+    uint32_t draw[4 * COUNTERS];
     for (int64_t i = 0; i < n;) {
-        uint64_t first = (index + (uint64_t)i) / 4;
-        int skip = (int)((index + (uint64_t)i) % 4);
-        philox_group(seed, stream, first, word);
-        int64_t m = 4 * GROUP - skip < n - i ? 4 * GROUP - skip : n - i;
-        for (int64_t e = 0; e < m; e++) {
-            uint32_t w = word[(e + skip) % 4][(e + skip) / 4];
-            float kept = w >= limit ? x[i + e] * scale : 0.0f;
-            y[i + e] = accumulate ? y[i + e] + kept : kept;
+        uint64_t at = index + (uint64_t)i;
+        int64_t skip = (int64_t)(at % 4), m = 4 * COUNTERS - skip < n - i ? 4 * COUNTERS - skip : n - i;
+        philox_block(seed, stream, at / 4, draw);
+        for (int64_t j = 0; j < m; j++) {
+            float kept = draw[skip + j] >= threshold ? x[i + j] * scale : 0.0f;
+            y[i + j] = accumulate ? y[i + j] + kept : kept;
         }
         i += m;
     }
 }
 
-/* Floats are summed over short chunks, chunks in double: accurate however long x is. */
-#define SUM_CHUNK 1024
+/* ---- rows ---- */
+
+#define CHAINS 16 /* independent sums: enough to fill any vector unit with doubles */
+
 static void sums(const float *x, int64_t n, double *sum, double *squares)
 {
-    *sum = *squares = 0.0;
-    for (int64_t from = 0; from < n; from += SUM_CHUNK) {
-        int64_t end = from + SUM_CHUNK < n ? from + SUM_CHUNK : n;
-        vf s = vf_zero(), q = vf_zero();
-        for (int64_t i = from; i < end; i += FULL) {
-            vf a = load(x + i, lanes(end - i));
-            s = vf_add(s, a);
-            q = vf_fma(a, a, q);
+    double s[CHAINS] = {0}, q[CHAINS] = {0};
+    int64_t i = 0;
+    for (; i + CHAINS <= n; i += CHAINS)
+        for (int64_t j = 0; j < CHAINS; j++) {
+            double a = (double)x[i + j];
+            s[j] += a;
+            q[j] += a * a;
         }
-        *sum += (double)vf_sum(s);
-        *squares += (double)vf_sum(q);
+    for (int64_t j = 0; i < n; i++, j++) {
+        s[j] += (double)x[i];
+        q[j] += (double)x[i] * (double)x[i];
+    }
+    *sum = *squares = 0.0;
+    for (int64_t j = 0; j < CHAINS; j++) {
+        *sum += s[j];
+        *squares += q[j];
     }
 }
 
-/* NaN anywhere gives NaN at the end: max ignores it, the sum of exponentials does not. */
+/* The largest that is not NaN; -inf without any. */
 static float largest(const float *x, int64_t n)
 {
-    vf most = vf_set1(-INFINITY);
+    vf m0 = vf_set1(-INFINITY), m1 = m0;
     int64_t i = 0;
-    for (; i + FULL <= n; i += FULL) most = vf_max(vf_load(x + i), most);
-    float max = vf_hmax(most);
+    for (; i + 2 * VF_LANES <= n; i += 2 * VF_LANES) { /* a NaN in the first operand yields the second */
+        m0 = vf_max(vf_load(x + i), m0);
+        m1 = vf_max(vf_load(x + i + VF_LANES), m1);
+    }
+    float max = vf_hmax(vf_max(m0, m1));
     for (; i < n; i++) max = x[i] > max ? x[i] : max;
     return max;
 }
 
+VF_INLINE vf exp_lanes(float *y, const float *x, vf max, int64_t n)
+{
+    vf e = vf_exp(vf_sub(vf_load_some(x, n), max));
+    vf_store_some(y, e, n);
+    return vf_keep_some(e, n);
+}
+
+static void softmax(float *y, const float *x, int64_t n)
+{
+    float top = largest(x, n);
+    vf max = vf_set1(top == -INFINITY ? 0.0f : top), sums_of = vf_zero();
+    int64_t i = 0;
+    for (; i + VF_LANES <= n; i += VF_LANES) sums_of = vf_add(sums_of, exp_lanes(y + i, x + i, max, VF_LANES));
+    if (i < n) sums_of = vf_add(sums_of, exp_lanes(y + i, x + i, max, n - i));
+    float sum = vf_sum(sums_of);
+    axpby(y, sum == 0.0f ? 0.0f : 1.0f / sum, y, 0.0f, n);
+}
+
+static float dot(const float *x, const float *y, int64_t n)
+{
+    vf d0 = vf_zero(), d1 = d0;
+    int64_t i = 0;
+    for (; i + 2 * VF_LANES <= n; i += 2 * VF_LANES) {
+        d0 = vf_fma(vf_load(x + i), vf_load(y + i), d0);
+        d1 = vf_fma(vf_load(x + i + VF_LANES), vf_load(y + i + VF_LANES), d1);
+    }
+    for (; i < n; i += VF_LANES) d0 = vf_fma(vf_load_some(x + i, n - i), vf_load_some(y + i, n - i), d0);
+    return vf_sum(vf_add(d0, d1));
+}
+
+VF_INLINE void softmax_bwd_lanes(float *dx, const float *dy, const float *y, vf d, int64_t n)
+{
+    vf g = vf_sub(vf_load_some(dy, n), d);
+    vf_store_some(dx, vf_fma(vf_load_some(y, n), g, vf_load_some(dx, n)), n);
+}
+
+static void softmax_bwd(float *dx, const float *dy, const float *y, int64_t n)
+{
+    vf d = vf_set1(dot(y, dy, n));
+    int64_t i = 0;
+    for (; i + VF_LANES <= n; i += VF_LANES) softmax_bwd_lanes(dx + i, dy + i, y + i, d, VF_LANES);
+    if (i < n) softmax_bwd_lanes(dx + i, dy + i, y + i, d, n - i);
+}
+
+/* ---- layer norm ---- */
+
+static float sum_of(const float *x, int64_t n)
+{
+    vf s0 = vf_zero(), s1 = s0;
+    int64_t i = 0;
+    for (; i + 2 * VF_LANES <= n; i += 2 * VF_LANES) {
+        s0 = vf_add(s0, vf_load(x + i));
+        s1 = vf_add(s1, vf_load(x + i + VF_LANES));
+    }
+    for (; i < n; i += VF_LANES) s0 = vf_add(s0, vf_load_some(x + i, n - i));
+    return vf_sum(vf_add(s0, s1));
+}
+
+static float deviations(const float *x, float mean, int64_t n)
+{
+    vf s0 = vf_zero(), s1 = s0, mu = vf_set1(mean);
+    int64_t i = 0;
+    for (; i + 2 * VF_LANES <= n; i += 2 * VF_LANES) {
+        vf a = vf_sub(vf_load(x + i), mu), b = vf_sub(vf_load(x + i + VF_LANES), mu);
+        s0 = vf_fma(a, a, s0);
+        s1 = vf_fma(b, b, s1);
+    }
+    for (; i < n; i += VF_LANES) {
+        vf a = vf_keep_some(vf_sub(vf_load_some(x + i, n - i), mu), n - i);
+        s0 = vf_fma(a, a, s0);
+    }
+    return vf_sum(vf_add(s0, s1));
+}
+
+VF_INLINE void normalise_lanes(float *y, const float *x, const float *gain, const float *bias, vf mu, vf r, int64_t n)
+{
+    vf xh = vf_mul(vf_sub(vf_load_some(x, n), mu), r);
+    vf_store_some(y, vf_fma(xh, vf_load_some(gain, n), vf_load_some(bias, n)), n);
+}
+
+static void layer_norm(float *y, float *mean, float *rstd, const float *x, const float *gain, const float *bias,
+                       double eps, int64_t n)
+{
+    *mean = sum_of(x, n) / (float)n;
+    *rstd = 1.0f / sqrtf(deviations(x, *mean, n) / (float)n + (float)eps);
+    vf mu = vf_set1(*mean), r = vf_set1(*rstd);
+    int64_t i = 0;
+    for (; i + VF_LANES <= n; i += VF_LANES) normalise_lanes(y + i, x + i, gain + i, bias + i, mu, r, VF_LANES);
+    if (i < n) normalise_lanes(y + i, x + i, gain + i, bias + i, mu, r, n - i);
+}
+
+/* g and xh of some lanes, both 0 where no lane counts because dy is. */
+VF_INLINE vf gained(const float *dy, const float *gain, int64_t n)
+{
+    return vf_mul(vf_load_some(dy, n), vf_load_some(gain, n));
+}
+
+VF_INLINE void layer_norm_bwd_lanes(float *dx, const float *dy, const float *x, const float *gain, vf mu, vf r, vf sum,
+                                    vf along, int64_t n)
+{
+    vf xh = vf_mul(vf_sub(vf_load_some(x, n), mu), r);
+    vf d = vf_fnma(xh, along, vf_sub(gained(dy, gain, n), sum));
+    vf_store_some(dx, vf_fma(r, d, vf_load_some(dx, n)), n);
+}
+
+static void layer_norm_bwd(float *dx, const float *dy, const float *x, float mean, float rstd, const float *gain,
+                           int64_t n)
+{
+    vf mu = vf_set1(mean), r = vf_set1(rstd), sum = vf_zero(), along = sum;
+    for (int64_t i = 0; i < n; i += VF_LANES) {
+        vf g = gained(dy + i, gain + i, n - i);
+        sum = vf_add(sum, g);
+        along = vf_fma(g, vf_mul(vf_sub(vf_load_some(x + i, n - i), mu), r), along);
+    }
+    vf mean_g = vf_set1(vf_sum(sum) / (float)n), mean_along = vf_set1(vf_sum(along) / (float)n);
+    int64_t i = 0;
+    for (; i + VF_LANES <= n; i += VF_LANES)
+        layer_norm_bwd_lanes(dx + i, dy + i, x + i, gain + i, mu, r, mean_g, mean_along, VF_LANES);
+    if (i < n) layer_norm_bwd_lanes(dx + i, dy + i, x + i, gain + i, mu, r, mean_g, mean_along, n - i);
+}
+
+static void layer_norm_bwd_gain(float *dgain, float *dbias, const float *dy, const float *x, float mean, float rstd,
+                                int64_t n)
+{
+    vf mu = vf_set1(mean), r = vf_set1(rstd);
+    for (int64_t i = 0; i < n; i += VF_LANES) {
+        vf d = vf_load_some(dy + i, n - i), xh = vf_mul(vf_sub(vf_load_some(x + i, n - i), mu), r);
+        if (dgain) vf_store_some(dgain + i, vf_fma(d, xh, vf_load_some(dgain + i, n - i)), n - i);
+        if (dbias) vf_store_some(dbias + i, vf_add(d, vf_load_some(dbias + i, n - i)), n - i);
+    }
+}
+
+/* ---- cross-entropy ---- */
+
+#define BLOCK 1024 /* logits read twice, the second time from the first-level cache */
+
+VF_INLINE void logit_lanes(const float *x, vf max, vf *exps, vf *sum, int64_t n)
+{
+    vf a = vf_load_some(x, n);
+    *exps = vf_add(*exps, vf_keep_some(vf_exp(vf_sub(a, max)), n));
+    *sum = vf_add(*sum, a);
+}
+
+/* One pass over memory: every block is summed relative to the largest logit so far, and what was summed before is
+ * scaled down when that grows (Milakov & Gimelshein 2018). */
 static void logits(att_logit_row *row, const float *x, int64_t n)
 {
-    float max = largest(x, n), shift = max == -INFINITY ? 0.0f : max, tail = 0.0f, tail_sum = 0.0f;
-    vf s = vf_set1(shift), exps = vf_zero(), sum = vf_zero();
-    int64_t i = 0;
-    for (; i + FULL <= n; i += FULL) {
-        vf a = vf_load(x + i);
-        exps = vf_add(exps, vf_exp(vf_sub(a, s)));
-        sum = vf_add(sum, a);
+    float max = -INFINITY;
+    double exps = 0.0, sum = 0.0;
+    for (int64_t lo = 0; lo < n; lo += BLOCK) {
+        int64_t hi = lo + BLOCK < n ? lo + BLOCK : n, i = lo;
+        float top = largest(x + lo, hi - lo);
+        if (top > max) {
+            exps = exps > 0.0 || exps != exps ? exps * exp((double)max - (double)top) : exps; /* 0 while max is -inf */
+            max = top;
+        }
+        vf shift = vf_set1(max == -INFINITY ? 0.0f : max), block_exps = vf_zero(), block_sum = vf_zero();
+        for (; i + VF_LANES <= hi; i += VF_LANES) logit_lanes(x + i, shift, &block_exps, &block_sum, VF_LANES);
+        if (i < hi) logit_lanes(x + i, shift, &block_exps, &block_sum, hi - i);
+        exps += (double)vf_sum(block_exps);
+        sum += (double)vf_sum(block_sum);
     }
-    if (i < n) {
-        float lane[VF_LANES];
-        vf a = vf_load_n(x + i, n - i);
-        vf_store(lane, vf_exp(vf_sub(a, s)));
-        for (int64_t l = 0; l < n - i; l++) tail += lane[l];
-        tail_sum = vf_sum(a);
-    }
-    double total = (double)vf_sum(exps) + (double)tail;
-    *row = (att_logit_row){.max = (double)max, .lse = (double)shift + log(total), .sum = (double)vf_sum(sum) + (double)tail_sum};
+    double shift = max == -INFINITY ? 0.0 : (double)max;
+    *row = (att_logit_row){.max = (double)max, .lse = shift + log(exps), .sum = sum};
+}
+
+VF_INLINE void logits_bwd_lanes(float *x, vf lse, vf scale, vf smooth, int64_t n)
+{
+    vf_store_some(x, vf_mul(scale, vf_sub(vf_exp(vf_sub(vf_load_some(x, n), lse)), smooth)), n);
 }
 
 static void logits_bwd(float *x, float lse, float scale, float smooth, int64_t n)
 {
-    vf l = vf_set1(lse), s = vf_set1(scale), smoothed = vf_set1(smooth);
-    for (int64_t i = 0; i < n; i += FULL) {
-        int64_t m = lanes(n - i);
-        store(x + i, vf_mul(s, vf_sub(vf_exp(vf_sub(load(x + i, m), l)), smoothed)), m);
-    }
+    vf l = vf_set1(lse), s = vf_set1(scale), m = vf_set1(smooth);
+    int64_t i = 0;
+    for (; i + VF_LANES <= n; i += VF_LANES) logits_bwd_lanes(x + i, l, s, m, VF_LANES);
+    if (i < n) logits_bwd_lanes(x + i, l, s, m, n - i);
+}
+
+/* ---- Adam ---- */
+
+typedef struct adam_lanes {
+    vf b1, c1, b2, c2, gscale, rate, root, eps, shrink;
+} adam_lanes;
+
+VF_INLINE void adam_step(const adam_lanes *s, float *p, float *m, float *v, const float *g, int64_t n)
+{
+    vf gi = vf_mul(vf_load_some(g, n), s->gscale), old = vf_load_some(p, n);
+    vf mi = vf_fma(s->b1, vf_load_some(m, n), vf_mul(s->c1, gi));
+    vf vi = vf_fma(s->b2, vf_load_some(v, n), vf_mul(vf_mul(s->c2, gi), gi));
+    vf step = vf_div(vf_mul(s->rate, mi), vf_fma(s->root, vf_sqrt(vi), s->eps));
+    vf_store_some(m, mi, n);
+    vf_store_some(v, vi, n);
+    vf_store_some(p, vf_sub(old, vf_fma(s->shrink, old, step)), n);
 }
 
 static void adam(const att_adam_scalars *s, float *p, float *m, float *v, const float *g, int64_t n)
 {
-    vf b1 = vf_set1((float)s->beta1), c1 = vf_set1((float)(1.0 - s->beta1)), b2 = vf_set1((float)s->beta2);
-    vf c2 = vf_set1((float)(1.0 - s->beta2)), gscale = vf_set1((float)s->gscale), rate = vf_set1((float)s->rate);
-    vf root = vf_set1((float)s->root), eps = vf_set1((float)s->eps), shrink = vf_set1((float)s->shrink);
-    for (int64_t i = 0; i < n; i += FULL) {
-        int64_t k = lanes(n - i);
-        vf gi = vf_mul(load(g + i, k), gscale), pi = load(p + i, k);
-        vf mi = vf_fma(b1, load(m + i, k), vf_mul(c1, gi));
-        vf vi = vf_fma(b2, load(v + i, k), vf_mul(c2, vf_mul(gi, gi)));
-        vf step = vf_div(vf_mul(rate, mi), vf_fma(root, vf_sqrt(vi), eps));
-        store(m + i, mi, k);
-        store(v + i, vi, k);
-        store(p + i, vf_sub(vf_fnma(shrink, pi, pi), step), k);
-    }
+    const adam_lanes lanes = {.b1 = vf_set1((float)s->beta1),
+                              .c1 = vf_set1((float)(1.0 - s->beta1)),
+                              .b2 = vf_set1((float)s->beta2),
+                              .c2 = vf_set1((float)(1.0 - s->beta2)),
+                              .gscale = vf_set1((float)s->gscale),
+                              .rate = vf_set1((float)s->rate),
+                              .root = vf_set1((float)s->root),
+                              .eps = vf_set1((float)s->eps),
+                              .shrink = vf_set1((float)s->shrink)};
+    int64_t i = 0;
+    for (; i + VF_LANES <= n; i += VF_LANES) adam_step(&lanes, p + i, m + i, v + i, g + i, VF_LANES);
+    if (i < n) adam_step(&lanes, p + i, m + i, v + i, g + i, n - i);
 }
 
 void ATT_VARIANT(att_register_rows)(att_rows_kernels *t);
 void ATT_VARIANT(att_register_rows)(att_rows_kernels *t)
 {
-    t->axpby = axpby;
-    t->multiply = multiply;
-    t->exp = exponential;
-    t->dropout = dropout;
-    t->sums = sums;
-    t->logits = logits;
-    t->logits_bwd = logits_bwd;
-    t->adam = adam;
+    *t = (att_rows_kernels){
+        .axpby = axpby,
+        .multiply = multiply,
+        .exp = exponential,
+        .activation = activation,
+        .activation_bwd = activation_bwd,
+        .dropout = dropout,
+        .sums = sums,
+        .softmax = softmax,
+        .softmax_bwd = softmax_bwd,
+        .layer_norm = layer_norm,
+        .layer_norm_bwd = layer_norm_bwd,
+        .layer_norm_bwd_gain = layer_norm_bwd_gain,
+        .logits = logits,
+        .logits_bwd = logits_bwd,
+        .adam = adam,
+    };
 }

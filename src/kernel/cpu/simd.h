@@ -363,6 +363,29 @@ VF_INLINE vf vf_rcp_fast(vf a)
 
 #endif
 
+/* The same for any n > 0: where n is a constant VF_LANES, a plain load or store. So the body of a loop is written once,
+ * in a function that takes how many of its lanes count. */
+VF_INLINE vf vf_load_some(const float *p, int64_t n)
+{
+    return n >= VF_LANES ? vf_load(p) : vf_load_n(p, n);
+}
+VF_INLINE void vf_store_some(float *p, vf a, int64_t n)
+{
+    if (n >= VF_LANES)
+        vf_store(p, a);
+    else
+        vf_store_n(p, a, n);
+}
+/* The first n lanes of a, zeros behind. */
+VF_INLINE vf vf_keep_some(vf a, int64_t n)
+{
+    if (n >= VF_LANES) return a;
+    float lane[2 * VF_LANES] = {0};
+    vf_store(lane, a);
+    vf_store(lane + n, vf_zero());
+    return vf_load(lane);
+}
+
 /* The sum of all lanes, halves first: ((a0+a4)+(a2+a6)) + ((a1+a5)+(a3+a7)). The order is fixed per instruction set. */
 VF_INLINE float vf_sum(vf a)
 {
