@@ -32,46 +32,61 @@ VF_INLINE int64_t gemm_tile_rows(int64_t rows, int64_t tiles, int64_t i)
     return rows / tiles + (i < rows % tiles);
 }
 
-typedef float vf4 __attribute__((vector_size(16)));
-typedef int32_t vi4 __attribute__((vector_size(16)));
-
-VF_INLINE vf4 load4(const float *p)
+/* One 4 x 4 block in every group of four lanes: group g of the vector holds four floats of row 4 g, `row` apart. */
+#if VF_LANES == 16
+VF_INLINE vf load_groups(const float *p, int64_t row)
 {
-    vf4 a;
-    memcpy(&a, p, sizeof a);
-    return a;
+    vf low = _mm512_insertf32x4(_mm512_castps128_ps512(_mm_loadu_ps(p)), _mm_loadu_ps(p + 4 * row), 1);
+    return _mm512_insertf32x4(_mm512_insertf32x4(low, _mm_loadu_ps(p + 8 * row), 2), _mm_loadu_ps(p + 12 * row), 3);
 }
-
-VF_INLINE void store4(float *p, vf4 a)
+typedef int32_t lanes __attribute__((vector_size(64)));
+#define GROUPS(a, b, c, d)                                                                                             \
+    ((lanes){a, b, c, d, a + 4, b + 4, c + 4, d + 4, a + 8, b + 8, c + 8, d + 8, a + 12, b + 12, c + 12, d + 12})
+#elif VF_LANES == 8
+VF_INLINE vf load_groups(const float *p, int64_t row)
 {
-    memcpy(p, &a, sizeof a);
+    return _mm256_insertf128_ps(_mm256_castps128_ps256(_mm_loadu_ps(p)), _mm_loadu_ps(p + 4 * row), 1);
 }
-
-/* dst[j * dst_row + i] = src[i * src_row + j] for 4 x 4. */
-VF_INLINE void transpose4(float *dst, int64_t dst_row, const float *src, int64_t src_row)
+typedef int32_t lanes __attribute__((vector_size(32)));
+#define GROUPS(a, b, c, d) ((lanes){a, b, c, d, a + 4, b + 4, c + 4, d + 4})
+#else
+VF_INLINE vf load_groups(const float *p, int64_t row)
 {
-    vf4 r0 = load4(src), r1 = load4(src + src_row), r2 = load4(src + 2 * src_row), r3 = load4(src + 3 * src_row);
-    const vi4 low = {0, 4, 1, 5}, high = {2, 6, 3, 7}, first = {0, 1, 4, 5}, second = {2, 3, 6, 7};
-    vf4 a = __builtin_shuffle(r0, r1, low), b = __builtin_shuffle(r2, r3, low);
-    vf4 c = __builtin_shuffle(r0, r1, high), d = __builtin_shuffle(r2, r3, high);
-    store4(dst, __builtin_shuffle(a, b, first));
-    store4(dst + dst_row, __builtin_shuffle(a, b, second));
-    store4(dst + 2 * dst_row, __builtin_shuffle(c, d, first));
-    store4(dst + 3 * dst_row, __builtin_shuffle(c, d, second));
+    (void)row;
+    return vf_load(p);
+}
+typedef vm lanes;
+#define GROUPS(a, b, c, d) ((lanes){a, b, c, d})
+#endif
+
+/* dst[j * dst_row + i] = src[i * src_row + j] for VF_LANES rows i and four columns j: every group transposes its own
+ * block, and the groups of a result lie side by side in dst. */
+VF_INLINE void transpose_lanes(float *dst, int64_t dst_row, const float *src, int64_t src_row)
+{
+    enum { L = VF_LANES }; /* lane L + i of a shuffle is lane i of its second operand */
+    vf r0 = load_groups(src, src_row), r1 = load_groups(src + src_row, src_row);
+    vf r2 = load_groups(src + 2 * src_row, src_row), r3 = load_groups(src + 3 * src_row, src_row);
+    vf a = __builtin_shuffle(r0, r1, GROUPS(0, L, 1, L + 1)), b = __builtin_shuffle(r2, r3, GROUPS(0, L, 1, L + 1));
+    vf c = __builtin_shuffle(r0, r1, GROUPS(2, L + 2, 3, L + 3));
+    vf d = __builtin_shuffle(r2, r3, GROUPS(2, L + 2, 3, L + 3));
+    vf_store(dst, __builtin_shuffle(a, b, GROUPS(0, 1, L, L + 1)));
+    vf_store(dst + dst_row, __builtin_shuffle(a, b, GROUPS(2, 3, L + 2, L + 3)));
+    vf_store(dst + 2 * dst_row, __builtin_shuffle(c, d, GROUPS(0, 1, L, L + 1)));
+    vf_store(dst + 3 * dst_row, __builtin_shuffle(c, d, GROUPS(2, 3, L + 2, L + 3)));
 }
 
 /* dst(cols,rows) = transpose of src(rows,cols), both with dense rows. */
 static void transpose(float *dst, int64_t dst_row, const float *src, int64_t src_row, int64_t rows, int64_t cols)
 {
-    for (int64_t i = 0; i < rows; i += 4)
-        for (int64_t j = 0; j < cols; j += 4) {
+    for (int64_t j = 0; j < cols; j += 4) /* whole rows of dst at a time */
+        for (int64_t i = 0; i < rows; i += VF_LANES) {
             float *d = dst + j * dst_row + i;
             const float *s = src + i * src_row + j;
-            if (i + 4 <= rows && j + 4 <= cols)
-                transpose4(d, dst_row, s, src_row);
+            if (i + VF_LANES <= rows && j + 4 <= cols)
+                transpose_lanes(d, dst_row, s, src_row);
             else
-                for (int64_t x = 0; x < 4 && i + x < rows; x++)
-                    for (int64_t y = 0; y < 4 && j + y < cols; y++) d[y * dst_row + x] = s[x * src_row + y];
+                for (int64_t y = 0; y < 4 && j + y < cols; y++)
+                    for (int64_t x = 0; x < VF_LANES && i + x < rows; x++) d[y * dst_row + x] = s[x * src_row + y];
         }
 }
 
