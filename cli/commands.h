@@ -7,7 +7,7 @@
 
 /* In the order in which the help shows them. */
 #define CLI_COMMANDS(ROW)                                                                                              \
-    ROW(bench)                                                                                                    \
+    ROW(bench)                                                                                                         \
     ROW(completion)                                                                                                    \
     ROW(data)                                                                                                          \
     ROW(demo)                                                                                                          \

@@ -6,10 +6,12 @@
 
 #include <attend/translator.h>
 
+#include "lengths.h"
+
 static struct {
     int64_t beam, batch, source_column, target_column, limit;
     double length_penalty, coverage_penalty;
-    const char *output;
+    const char *output, *by_length, *against;
     bool loss_only;
 } set = {.batch = 64, .length_penalty = -1, .coverage_penalty = -1};
 
@@ -24,6 +26,8 @@ static const cli_option options[] = {
     {"limit",            0,   CLI_INT,    &set.limit,            "N",    "only the first N pairs; 0: all", .min = 0, .max = 1e12},
     {"loss-only",        0,   CLI_FLAG,   &set.loss_only,        NULL,   "do not translate: loss, perplexity and accuracy"},
     {"output",           'o', CLI_STRING, &set.output,           "FILE", "write the translations here"},
+    {"by-length",        0,   CLI_STRING, &set.by_length,        "FILE", "draw BLEU against the length of the source"},
+    {"against",          0,   CLI_STRING, &set.against,          "MODEL", "a second model in that picture"},
     CLI_JSON, CLI_QUIET, CLI_THREADS, CLI_END,
 };
 /* clang-format on */
@@ -84,22 +88,64 @@ static int write_hypotheses(const att_evaluation *e)
     return cli_close_output(file, set.output);
 }
 
-static int evaluate(att_translator *t, const att_pairs *pairs)
+static att_status measure(att_translator *t, const att_pairs *pairs, att_evaluation *e)
 {
     att_translate_options o;
-    att_evaluation e;
     att_translate_defaults(t, &o);
     if (set.beam) o.beam = set.beam;
     if (set.length_penalty >= 0) o.length_penalty = set.length_penalty;
     if (set.coverage_penalty >= 0) o.coverage_penalty = set.coverage_penalty;
     o.batch = set.batch;
     cli_progress_begin((double)pairs->count, "sentences");
-    att_status st = att_evaluate(t, set.loss_only ? NULL : &o, pairs, set.output != NULL, &e, on_progress, NULL);
+    att_status st = att_evaluate(t, set.loss_only ? NULL : &o, pairs, 1, e, on_progress, NULL);
     cli_progress_end();
+    return st;
+}
+
+/* "additive attention", "no attention": what the models of a picture differ in. */
+static const char *model_name(const att_translator *t)
+{
+    static const char *const names[] = {"additive attention", "dot attention", "general attention", "no attention"};
+    return names[att_seq2seq_configuration(att_translator_model(t))->attention];
+}
+
+static att_status lengths_of_other(const att_pairs *pairs, cli_lengths *out)
+{
+    att_translator *t;
+    att_evaluation e;
+    att_exec exec = cli_exec();
+    att_status st = att_translator_load(set.against, &exec, NULL, &t);
+    if (st != ATT_OK) return st;
+    out->name = model_name(t);
+    st = measure(t, pairs, &e);
+    if (st == ATT_OK) {
+        st = cli_lengths_measure(pairs, e.hypothesis, out);
+        att_evaluation_free(&e);
+    }
+    att_translator_destroy(t);
+    return st;
+}
+
+static int draw_lengths(const att_translator *t, const att_pairs *pairs, const att_evaluation *e)
+{
+    cli_lengths models[CLI_LENGTH_MODELS] = {{.name = model_name(t)}};
+    int n = set.against ? 2 : 1;
+    att_status st = cli_lengths_measure(pairs, e->hypothesis, &models[0]);
+    if (st == ATT_OK && set.against) st = lengths_of_other(pairs, &models[1]);
+    if (st == ATT_OK) st = cli_lengths_draw(models, n, set.by_length);
+    return st == ATT_OK ? CLI_DONE : cli_fail(st);
+}
+
+static int evaluate(att_translator *t, const att_pairs *pairs)
+{
+    att_evaluation e;
+    att_status st = measure(t, pairs, &e);
     if (st != ATT_OK) return cli_fail(st);
     int status = set.output && !set.loss_only ? write_hypotheses(&e) : CLI_DONE;
+    if (status == CLI_DONE) status = print(&e);
+    if (status == CLI_DONE && set.by_length) status = draw_lengths(t, pairs, &e);
     att_evaluation_free(&e);
-    return status ? status : print(&e);
+    return status;
 }
 
 static int run(int argc, char **argv)
@@ -107,14 +153,16 @@ static int run(int argc, char **argv)
     att_translator *t;
     att_pairs pairs = {0};
     att_exec exec = cli_exec();
+    if (set.against && !set.by_length) return cli_wrong("--against: only with --by-length FILE");
+    if (set.loss_only && (set.by_length || set.output))
+        return cli_wrong("--loss-only: makes no translations for --output or --by-length");
     att_status st = att_translator_load(argv[0], &exec, NULL, &t);
     if (st != ATT_OK) return cli_fail(st);
     st = read_pairs(t, argc > 1 ? argv[1] : NULL, &pairs);
     int status = st == ATT_OK ? CLI_DONE : cli_fail(st);
     cli_catch_interrupt();
     if (st == ATT_OK) {
-        int64_t all = pairs.count;
-        if (set.limit && set.limit < all) pairs.count = set.limit;
+        if (set.limit && set.limit < pairs.count) pairs.count = set.limit;
         status = evaluate(t, &pairs);
     }
     att_pairs_free(&pairs);
