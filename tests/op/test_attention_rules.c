@@ -351,6 +351,7 @@ static void tanh_is_right_to_2e7(void **state)
     (void)state;
     att_isa isa[8];
     int isas = testable_isas(isa);
+    double most = 0;
     attention_case c = {"tanh", 40, 1, 1, 400, 1, 1, 1, {.score = ATT_SCORE_ADDITIVE}, 0, 0};
     for (int s = 1; s < isas; s++) {
         attention_run run;
@@ -369,9 +370,10 @@ static void tanh_is_right_to_2e7(void **state)
             worst = fmax(worst, fabs(attention_get(&run.out.lse, i) - tanh(x)));
         }
         print_message("%s: tanh(q + k) off by at most %.3g\n", att_isa_name(isa[s]), worst);
-        assert_true(worst <= 2e-7);
+        most = fmax(most, worst);
         attention_destroy(&run);
     }
+    assert_true(most <= 2e-7);
 }
 
 /* ---- refusals ---- */
