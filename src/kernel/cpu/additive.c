@@ -1,9 +1,9 @@
 /* e[i,j] = scale sum_d w_d tanh(q_id + k_jd) without a tanh per (i,j,d). With a = e^(2 q_i) and b = e^(2 k_j), T D
  * exponentials in all,
  *   r = 1 / (1 + a b),   tanh(q + k) = 1 - 2 r,   1 - tanh^2 = 4 (r - r^2),
- * so that an element costs a multiply-add, a reciprocal estimate and its correction. The products stay within float's
+ * so that an element costs a product, a reciprocal estimate and its correction. The products stay within float's
  * range while |q|, |k| <= 21. A row beyond that, or with NaN, is marked: its a[0] or b[0] is -1, which no exponential
- * is, and a tile with a marked row takes tanh(q + k) for the pairs that need it.
+ * is, and in a tile with a marked row the pairs that need it take e^(2(q + k)) per element.
  *
  * Scratch, rows padded to P = D rounded up to whole vectors (a = b = 1, w = 0 there):
  *   a[n][P]  b[m][P]  scale*w[P]  and for the backward  dq[n][P]  dk[m][P]  dw[P]  gsum. */
@@ -14,7 +14,7 @@
 #define MARK  (-1.0f)
 
 typedef struct parts {
-    float *a, *b, *w, *dq, *dk, *dw, *info; /* info: 0 sum of w, 1 sum of the plain pairs' g */
+    float *a, *b, *w, *dq, *dk, *dw, *info; /* info: 0 sum of w, 1 sum of g */
     const float *keys;                      /* b, or the caller's prepared rows              */
     int64_t width, key_row;
 } parts;
@@ -52,15 +52,14 @@ static int64_t scratch_floats(const att_attention_problem *p)
 /* y = e^(2x), or a mark. */
 static void prepare_row(float *y, const float *x, int64_t D)
 {
-    vm beyond = vf_lt(vf_zero(), vf_zero());
-    int any = 0;
+    int beyond = 0;
     for (int64_t d = 0; d < D; d += VF_LANES) {
         vf v = vf_load_upto(x + d, D - d);
-        beyond = vf_le(vf_abs(v), vf_set1(LIMIT));
-        any |= vm_any(vf_isnan(vf_select(beyond, vf_zero(), vf_set1(NAN))));
+        vm within = vf_le(vf_abs(v), vf_set1(LIMIT)); /* false for NaN */
+        beyond |= vm_any(vf_isnan(vf_select(within, vf_zero(), vf_set1(NAN))));
         vf_store_upto(y + d, vf_exp(vf_add(v, v)), D - d);
     }
-    if (any) y[0] = MARK;
+    if (beyond) y[0] = MARK;
 }
 
 static void pad_row(float *y, int64_t from, int64_t to, float value)
@@ -121,12 +120,13 @@ static int plain_tile(const att_score_tile *t, const parts *x)
     return 1;
 }
 
-/* 1 / (1 + a b) to float accuracy. AVX2's estimate has 12 bits, too few for one Newton step: it gets the cubic one. */
+/* r = 1 / (1 + a b) to float accuracy: an estimate r0 and e = (1 - r0) - a b r0, which keeps what rounding 1 + a b
+ * would lose. AVX2's estimate has 12 bits, too few for one Newton step: it gets the cubic one. */
 VF_INLINE vf reciprocal(vf a, vf b)
 {
-    vf x = vf_fma(a, b, vf_set1(1.0f)), r = vf_rcp_fast(x);
-    if (VF_LANES == 4) return r; /* exact there */
-    vf e = vf_fnma(x, r, vf_set1(1.0f));
+    const vf one = vf_set1(1.0f);
+    vf ab = vf_mul(a, b), r = vf_rcp_fast(vf_add(ab, one));
+    vf e = vf_fnma(ab, r, vf_sub(one, r));
     if (VF_LANES == 8) e = vf_fma(e, e, e);
     return vf_fma(r, e, r);
 }
@@ -143,16 +143,22 @@ VF_INLINE void score_keys(float *s, int count, const parts *x, const float *a, c
     for (int c = 0; c < count; c++) s[c] = x->info[0] - 2.0f * vf_sum(sum[c]);
 }
 
-static float score_by_tanh(const att_score_tile *t, const parts *x, int64_t r, int64_t c)
+/* r of q + k directly, for pairs with a marked row. Beyond +-LIMIT tanh is +-1 in float; NaN stays NaN. */
+VF_INLINE vf reciprocal_of_sum(const float *q, const float *k, int64_t n)
+{
+    vf x = vf_add(vf_load_upto(q, n), vf_load_upto(k, n));
+    x = vf_min(vf_set1(LIMIT), vf_max(vf_set1(-LIMIT), x));
+    return reciprocal(vf_exp(vf_add(x, x)), vf_set1(1.0f));
+}
+
+static float score_by_sum(const att_score_tile *t, const parts *x, int64_t r, int64_t c)
 {
     const att_attention_problem *p = t->p;
     const float *q = row_at(&p->q, t->b, t->h, t->i + r), *k = row_at(&p->k, t->b, t->hkv, t->j + c);
     vf sum = vf_zero();
-    for (int64_t d = 0; d < p->D; d += VF_LANES) {
-        vf v = vf_tanh(vf_add(vf_load_upto(q + d, p->D - d), vf_load_upto(k + d, p->D - d)));
-        sum = vf_fma(vf_load(x->w + d), v, sum);
-    }
-    return vf_sum(sum);
+    for (int64_t d = 0; d < p->D; d += VF_LANES)
+        sum = vf_fma(vf_load(x->w + d), reciprocal_of_sum(q + d, k + d, p->D - d), sum);
+    return x->info[0] - 2.0f * vf_sum(sum);
 }
 
 static void forward_marked(const att_score_tile *t, const parts *x, float *s)
@@ -161,7 +167,7 @@ static void forward_marked(const att_score_tile *t, const parts *x, float *s)
         for (int64_t c = 0; c < t->m; c++) {
             const float *a = x->a + r * x->width, *b = x->keys + c * x->key_row;
             if (a[0] < 0 || !(b[0] >= 0))
-                s[r * ATT_KEY_BLOCK + c] = score_by_tanh(t, x, r, c);
+                s[r * ATT_KEY_BLOCK + c] = score_by_sum(t, x, r, c);
             else
                 score_keys(s + r * ATT_KEY_BLOCK + c, 1, x, a, b);
         }
@@ -207,19 +213,18 @@ VF_INLINE void backward_rows(int count, const parts *x, const float *ds, const f
     }
 }
 
-/* The same with t = tanh(q + k): y = (1 - t^2) / 4, and g t goes to dw as -g t / 2. */
-static void backward_by_tanh(const att_score_tile *t, const parts *x, int64_t r, int64_t c, float ds)
+static void backward_by_sum(const att_score_tile *t, const parts *x, int64_t r, int64_t c, float ds)
 {
     const att_attention_problem *p = t->p;
     const float *q = row_at(&p->q, t->b, t->h, t->i + r), *k = row_at(&p->k, t->b, t->hkv, t->j + c);
     float *dq = x->dq + r * x->width, *dk = x->dk + c * x->width;
-    vf g = vf_set1(ds), half = vf_set1(-0.5f * ds), quarter = vf_set1(0.25f);
+    vf g = vf_set1(ds);
+    x->info[1] += ds;
     for (int64_t d = 0; d < p->D; d += VF_LANES) {
-        vf v = vf_tanh(vf_add(vf_load_upto(q + d, p->D - d), vf_load_upto(k + d, p->D - d)));
-        vf y = vf_mul(quarter, vf_fnma(v, v, vf_set1(1.0f)));
+        vf value = reciprocal_of_sum(q + d, k + d, p->D - d), y = vf_fnma(value, value, value);
         vf_store(dq + d, vf_fma(g, y, vf_load(dq + d)));
         vf_store(dk + d, vf_fma(g, y, vf_load(dk + d)));
-        vf_store(x->dw + d, vf_fma(half, v, vf_load(x->dw + d)));
+        vf_store(x->dw + d, vf_fma(g, value, vf_load(x->dw + d)));
     }
 }
 
@@ -230,7 +235,7 @@ static void backward_marked(const att_score_tile *t, const parts *x, const float
             const float *a = x->a + r * x->width, *b = x->keys + c * x->key_row, *g = ds + r * ATT_KEY_BLOCK + c;
             if (*g == 0) continue; /* hidden: k may be NaN */
             if (a[0] < 0 || !(b[0] >= 0))
-                backward_by_tanh(t, x, r, c, *g);
+                backward_by_sum(t, x, r, c, *g);
             else
                 backward_rows(1, x, g, a, x->dq + r * x->width, b, x->dk + c * x->width);
         }

@@ -1,0 +1,628 @@
+/* What holds for every attention whatever its numbers, and what is refused. */
+#include "op/attention_case.h"
+
+static const att_score scores[] = {ATT_SCORE_DOT, ATT_SCORE_ADDITIVE};
+
+static attention_case a_case(att_score score, int64_t Tq, int64_t Tk, unsigned with)
+{
+    attention_case c = {"rule", 2, 4, 2, Tq, Tk, 19, 11, {.score = score}, with, 0};
+    if (score == ATT_SCORE_ADDITIVE) c.with |= WITH_SCORE_W;
+    return c;
+}
+
+static void assert_near(const att_view *a, const att_view *b, double tolerance, const char *what)
+{
+    for (int64_t i = 0; a->data && i < att_view_count(a); i++) {
+        double x = attention_get(a, i), y = attention_get(b, i);
+        if (!(x == y || fabs(x - y) <= tolerance * (1 + fabs(y))))
+            fail_msg("%s: element %lld is %.9g, expected %.9g", what, (long long)i, x, y);
+    }
+}
+
+/* Calls check(isa, score) for each. */
+static void everywhere(void (*check)(const att_exec *exec, att_score score))
+{
+    att_isa isa[8];
+    int n = testable_isas(isa);
+    for (int i = 0; i < n; i++)
+        for (size_t s = 0; s < 2; s++) check(&(att_exec){.isa = isa[i]}, scores[s]);
+}
+
+static void check_weights(const att_exec *exec, att_score score)
+{
+    attention_case c = a_case(score, 37, 70, WITH_MASK | WITH_LENGTHS | WITH_WEIGHTS);
+    attention_run run;
+    attention_create(&run, &c, ATT_F32);
+    assert_ok(attention_forward(&run, exec));
+    for (int64_t row = 0; row < c.B * c.Hq * c.Tq; row++) {
+        double sum = 0, lse = attention_get(&run.out.lse, row);
+        for (int64_t j = 0; j < c.Tk; j++) {
+            double w = attention_get(&run.out.weights, row * c.Tk + j);
+            bool shown = ((uint8_t *)run.in.mask.data)[row * c.Tk + j] != 0 &&
+                         j < ((int32_t *)run.in.key_lengths.data)[row / (c.Hq * c.Tq)];
+            assert_true(shown ? w >= 0 : w == 0);
+            sum += w;
+        }
+        assert_true(isinf(lse) ? sum == 0 : fabs(sum - 1) < 1e-5);
+    }
+    assert_true(isinf(attention_get(&run.out.lse, 0)));
+    attention_destroy(&run);
+}
+
+static void weights_sum_to_one_and_hidden_ones_are_zero(void **state)
+{
+    (void)state;
+    everywhere(check_weights);
+}
+
+static void check_masked_rows(const att_exec *exec, att_score score)
+{
+    for (att_masked rows = ATT_MASKED_ZERO; rows <= ATT_MASKED_UNIFORM; rows++) {
+        attention_case c = a_case(score, 3, 7, WITH_LENGTHS); /* batch entry 1 has no key */
+        c.desc.masked_rows = rows;
+        attention_run run;
+        attention_create(&run, &c, ATT_F32);
+        assert_ok(attention_forward(&run, exec));
+        assert_ok(attention_backward(&run, exec));
+        att_view o = att_view_slice(&run.out.o, 0, 1, 2), v = att_view_slice(&run.in.v, 0, 1, 2);
+        att_view dq = att_view_slice(&run.grad.dq, 0, 1, 2), dk = att_view_slice(&run.grad.dk, 0, 1, 2);
+        for (int64_t h = 0; h < c.Hq; h++)
+            for (int64_t d = 0; d < c.Dv; d++) {
+                double mean = 0;
+                for (int64_t j = 0; j < c.Tk; j++)
+                    mean += attention_get(&v, (h / 2 * c.Tk + j) * c.Dv + d) / (double)c.Tk;
+                double got = attention_get(&o, (h * c.Tq + 1) * c.Dv + d);
+                assert_true(rows == ATT_MASKED_ZERO ? got == 0 : fabs(got - mean) < 1e-6);
+            }
+        for (int64_t i = 0; i < att_view_count(&dq); i++) assert_true(attention_get(&dq, i) == 0);
+        for (int64_t i = 0; i < att_view_count(&dk); i++) assert_true(attention_get(&dk, i) == 0);
+        attention_destroy(&run);
+    }
+}
+
+static void masked_rows_are_zero_or_uniform(void **state)
+{
+    (void)state;
+    everywhere(check_masked_rows);
+}
+
+static void check_one_key(const att_exec *exec, att_score score)
+{
+    attention_case c = a_case(score, 5, 1, 0);
+    attention_run run;
+    attention_create(&run, &c, ATT_F32);
+    assert_ok(attention_forward(&run, exec));
+    for (int64_t i = 0; i < att_view_count(&run.out.o); i++) {
+        int64_t d = i % c.Dv, h = i / (c.Dv * c.Tq) % c.Hq, b = i / (c.Dv * c.Tq * c.Hq);
+        assert_true(attention_get(&run.out.o, i) == attention_get(&run.in.v, (b * c.Hkv + h / 2) * c.Dv + d));
+    }
+    attention_destroy(&run);
+}
+
+static void one_key_returns_its_value(void **state)
+{
+    (void)state;
+    everywhere(check_one_key);
+}
+
+static void check_shift(const att_exec *exec, att_score score)
+{
+    attention_case c = a_case(score, 33, 65, WITH_SHARED_BIAS);
+    attention_run a, b;
+    attention_create(&a, &c, ATT_F32);
+    attention_create(&b, &c, ATT_F32);
+    for (int64_t i = 0; i < att_view_count(&b.in.bias); i++)
+        attention_set(&b.in.bias, i, attention_get(&b.in.bias, i) + 8);
+    assert_ok(attention_forward(&a, exec));
+    assert_ok(attention_forward(&b, exec));
+    assert_near(&a.out.o, &b.out.o, 5e-6, "shifted");
+    attention_destroy(&a);
+    attention_destroy(&b);
+}
+
+static void a_constant_added_to_scores_changes_nothing(void **state)
+{
+    (void)state;
+    everywhere(check_shift);
+}
+
+static void check_permutation(const att_exec *exec, att_score score)
+{
+    attention_case c = a_case(score, 9, 67, 0);
+    attention_run a, b;
+    attention_create(&a, &c, ATT_F32);
+    attention_create(&b, &c, ATT_F32);
+    for (int64_t row = 0; row < c.B * c.Hkv * c.Tk; row++) { /* keys and values in reverse order */
+        int64_t to = row / c.Tk * c.Tk + c.Tk - 1 - row % c.Tk;
+        for (int64_t d = 0; d < c.D; d++) attention_set(&b.in.k, to * c.D + d, attention_get(&a.in.k, row * c.D + d));
+        for (int64_t d = 0; d < c.Dv; d++)
+            attention_set(&b.in.v, to * c.Dv + d, attention_get(&a.in.v, row * c.Dv + d));
+    }
+    assert_ok(attention_forward(&a, exec));
+    assert_ok(attention_forward(&b, exec));
+    assert_near(&a.out.o, &b.out.o, 5e-6, "permuted");
+    attention_destroy(&a);
+    attention_destroy(&b);
+}
+
+static void permuting_keys_with_values_changes_nothing(void **state)
+{
+    (void)state;
+    everywhere(check_permutation);
+}
+
+static void check_linear(const att_exec *exec, att_score score)
+{
+    attention_case c = a_case(score, 9, 67, WITH_MASK);
+    attention_run a, b, sum;
+    attention_create(&a, &c, ATT_F32);
+    attention_create(&b, &c, ATT_F32);
+    attention_create(&sum, &c, ATT_F32);
+    for (int64_t i = 0; i < att_view_count(&b.in.v); i++) {
+        attention_set(&b.in.v, i, sin((double)i));
+        attention_set(&sum.in.v, i, 2 * attention_get(&a.in.v, i) - 3 * attention_get(&b.in.v, i));
+    }
+    assert_ok(attention_forward(&a, exec));
+    assert_ok(attention_forward(&b, exec));
+    assert_ok(attention_forward(&sum, exec));
+    for (int64_t i = 0; i < att_view_count(&a.out.o); i++)
+        attention_set(&a.out.o, i, 2 * attention_get(&a.out.o, i) - 3 * attention_get(&b.out.o, i));
+    assert_near(&sum.out.o, &a.out.o, 5e-6, "linear in v");
+    attention_destroy(&a);
+    attention_destroy(&b);
+    attention_destroy(&sum);
+}
+
+static void the_output_is_linear_in_the_values(void **state)
+{
+    (void)state;
+    everywhere(check_linear);
+}
+
+static void assert_same_bits(const att_view *a, const att_view *b, const char *what)
+{
+    for (int64_t i = 0; i < att_view_count(a); i++) {
+        float x = (float)attention_get(a, i), y = (float)attention_get(b, i);
+        if (memcmp(&x, &y, sizeof x) != 0) fail_msg("%s: element %lld differs", what, (long long)i);
+    }
+}
+
+static void check_batch_split(const att_exec *exec, att_score score)
+{
+    attention_case c = a_case(score, 37, 70, WITH_BIAS | WITH_LENGTHS | TIME_MAJOR);
+    c.B = 3;
+    attention_run whole, part;
+    attention_create(&whole, &c, ATT_F32);
+    attention_create(&part, &c, ATT_F32);
+    att_view lo = att_view_slice(&part.in.k, 0, 0, 1); /* k of entry 0 beyond the path's limit: others must not care */
+    attention_set(&lo, 0, 1000);
+    attention_set(&whole.in.k, 0, 1000);
+    assert_ok(attention_forward(&whole, exec));
+    attention_run full = part;
+    for (int64_t b = 0; b < 3; b++) {
+        att_view *all[] = {&part.in.q,           &part.in.k,  &part.in.v,   &part.in.bias,
+                           &part.in.key_lengths, &part.out.o, &part.out.lse};
+        part.in = full.in;
+        part.out = full.out;
+        for (size_t i = 0; i < sizeof all / sizeof *all; i++) *all[i] = att_view_slice(all[i], 0, b, b + 1);
+        assert_ok(attention_forward(&part, exec));
+    }
+    assert_same_bits(&whole.out.o, &full.out.o, "o of a split batch");
+    assert_same_bits(&whole.out.lse, &full.out.lse, "lse of a split batch");
+    attention_destroy(&whole);
+    attention_destroy(&full);
+}
+
+static void a_split_batch_gives_the_same_bits(void **state)
+{
+    (void)state;
+    everywhere(check_batch_split);
+}
+
+/* ---- hidden things ---- */
+
+static void poison(const att_view *v, int64_t b, int64_t j, double value)
+{
+    att_view rows = att_view_slice(v, 0, b, b + 1);
+    rows = att_view_slice(&rows, 2, j, j + 1);
+    attention_fill(&rows, value);
+}
+
+/* Keys hidden by length, by mask for every query, or by -inf bias hold NaN and Inf: nothing changes. */
+static void check_hidden(const att_exec *exec, att_score score)
+{
+    attention_case c = a_case(score, 37, 70, WITH_SHARED_BIAS | WITH_KEY_MASK | WITH_LENGTHS);
+    attention_run clean, dirty;
+    attention_create(&clean, &c, ATT_F32);
+    attention_create(&dirty, &c, ATT_F32);
+    for (int64_t i = 0; i < c.Tq; i++) {
+        attention_set(&clean.in.bias, i * c.Tk + 3, -INFINITY);
+        attention_set(&dirty.in.bias, i * c.Tk + 3, -INFINITY);
+    }
+    for (int64_t b = 0; b < c.B; b++)
+        for (int64_t j = 0; j < c.Tk; j++)
+            if (j == 3 || ((uint8_t *)dirty.in.mask.data)[b * c.Tk + j] == 0 ||
+                j >= ((int32_t *)dirty.in.key_lengths.data)[b]) {
+                poison(&dirty.in.k, b, j, j % 2 ? NAN : INFINITY);
+                poison(&dirty.in.v, b, j, j % 3 ? NAN : -INFINITY);
+            }
+    attention_run *both[] = {&clean, &dirty};
+    for (int i = 0; i < 2; i++) {
+        assert_ok(attention_forward(both[i], exec));
+        assert_ok(attention_backward(both[i], exec));
+    }
+    assert_same_bits(&clean.out.o, &dirty.out.o, "o beside hidden NaN");
+    assert_near(&clean.grad.dq, &dirty.grad.dq, 1e-5, "dq beside hidden NaN");
+    assert_near(&clean.grad.dk, &dirty.grad.dk, 1e-5, "dk beside hidden NaN");
+    assert_near(&clean.grad.dv, &dirty.grad.dv, 1e-5, "dv beside hidden NaN");
+    assert_near(&clean.grad.dscore_w, &dirty.grad.dscore_w, 1e-5, "dscore_w beside hidden NaN");
+    assert_near(&clean.grad.dbias, &dirty.grad.dbias, 1e-5, "dbias beside hidden NaN");
+    attention_destroy(&clean);
+    attention_destroy(&dirty);
+}
+
+static void hidden_keys_may_be_nan(void **state)
+{
+    (void)state;
+    everywhere(check_hidden);
+}
+
+static void check_future(const att_exec *exec, att_score score)
+{
+    enum { T = 70, CUT = 40 };
+    attention_case c = a_case(score, T, T, 0);
+    c.desc.window = ATT_WINDOW_CAUSAL;
+    attention_run a, b;
+    attention_create(&a, &c, ATT_F32);
+    attention_create(&b, &c, ATT_F32);
+    for (int64_t batch = 0; batch < c.B; batch++)
+        for (int64_t j = CUT; j < T; j++) {
+            poison(&b.in.k, batch, j, NAN);
+            poison(&b.in.v, batch, j, NAN);
+            poison(&b.in.q, batch, j, INFINITY);
+        }
+    assert_ok(attention_forward(&a, exec));
+    assert_ok(attention_forward(&b, exec));
+    att_view past = att_view_slice(&a.out.o, 2, 0, CUT), same = att_view_slice(&b.out.o, 2, 0, CUT);
+    assert_same_bits(&past, &same, "the past");
+    att_view now = att_view_slice(&b.out.o, 2, CUT, CUT + 1);
+    assert_true(isnan(attention_get(&now, 0))); /* and a visible NaN shows */
+    attention_destroy(&a);
+    attention_destroy(&b);
+}
+
+static void future_tokens_never_reach_past_ones(void **state)
+{
+    (void)state;
+    everywhere(check_future);
+}
+
+static void check_visible_nan(const att_exec *exec, att_score score)
+{
+    attention_case c = a_case(score, 5, 9, 0);
+    attention_run run;
+    attention_create(&run, &c, ATT_F32);
+    attention_set(&run.in.q, 3, NAN);
+    assert_ok(attention_forward(&run, exec));
+    assert_true(isnan(attention_get(&run.out.o, 0)));
+    assert_false(isnan(attention_get(&run.out.o, c.Dv)));
+    attention_destroy(&run);
+}
+
+static void a_visible_nan_shows_in_its_row_only(void **state)
+{
+    (void)state;
+    everywhere(check_visible_nan);
+}
+
+/* ---- sizes ---- */
+
+static void check_sizes(const att_exec *exec, att_score score)
+{
+    const int64_t sizes[] = {0, 1, 31, 32, 33, 64, 65, 128};
+    for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++)
+        for (size_t j = 0; j < sizeof sizes / sizeof *sizes; j++) {
+            attention_case c = a_case(score, sizes[i], sizes[j], WITH_WEIGHTS);
+            attention_run run, want;
+            attention_create(&run, &c, ATT_F32);
+            attention_create(&want, &c, ATT_F64);
+            assert_ok(attention_forward(&run, exec));
+            assert_ok(attention_backward(&run, exec));
+            assert_ok(attention_forward(&want, NULL));
+            assert_ok(attention_backward(&want, NULL));
+            assert_near(&run.out.o, &want.out.o, 5e-6, "o");
+            assert_near(&run.out.weights, &want.out.weights, 5e-6, "weights");
+            assert_near(&run.grad.dq, &want.grad.dq, 5e-6, "dq");
+            assert_near(&run.grad.dk, &want.grad.dk, 5e-6, "dk");
+            attention_destroy(&run);
+            attention_destroy(&want);
+        }
+}
+
+static void every_size_around_the_blocks_works(void **state)
+{
+    (void)state;
+    everywhere(check_sizes);
+}
+
+/* With D = 1, w = 1 and one key the score, and so lse, is tanh(q + k) itself. */
+static void tanh_is_right_to_2e7(void **state)
+{
+    (void)state;
+    att_isa isa[8];
+    int isas = testable_isas(isa);
+    double most = 0;
+    attention_case c = {"tanh", 40, 1, 1, 400, 1, 1, 1, {.score = ATT_SCORE_ADDITIVE}, 0, 0};
+    for (int s = 1; s < isas; s++) {
+        attention_run run;
+        attention_create(&run, &c, ATT_F32);
+        for (int64_t b = 0; b < c.B; b++) {
+            attention_set(&run.in.k, b, (double)(b - 20) * 1.07);
+            for (int64_t i = 0; i < c.Tq; i++) {
+                double near = (double)(i - 200) * 0.05;
+                attention_set(&run.in.q, b * c.Tq + i, near - 0.5 * attention_get(&run.in.k, b));
+            }
+        }
+        assert_ok(attention_forward(&run, &(att_exec){.isa = isa[s]}));
+        double worst = 0;
+        for (int64_t i = 0; i < att_view_count(&run.out.lse); i++) {
+            double x = attention_get(&run.in.q, i) + attention_get(&run.in.k, i / c.Tq);
+            worst = fmax(worst, fabs(attention_get(&run.out.lse, i) - tanh(x)));
+        }
+        print_message("%s: tanh(q + k) off by at most %.3g\n", att_isa_name(isa[s]), worst);
+        most = fmax(most, worst);
+        attention_destroy(&run);
+    }
+    assert_true(most <= 2e-7);
+}
+
+/* ---- refusals ---- */
+
+typedef struct refusal {
+    const char *word; /* what the message must name */
+    att_status status;
+    void (*spoil)(attention_run *run);
+} refusal;
+
+static void negative_left(attention_run *r)
+{
+    r->c.desc.window = ATT_WINDOW_BAND, r->c.desc.left = -1;
+}
+static void negative_right(attention_run *r)
+{
+    r->c.desc.window = ATT_WINDOW_BAND, r->c.desc.right = -7;
+}
+static void left_without_band(attention_run *r)
+{
+    r->c.desc.window = ATT_WINDOW_CAUSAL, r->c.desc.left = 3;
+}
+static void unknown_score(attention_run *r)
+{
+    r->c.desc.score = (att_score)9;
+}
+static void unknown_window(attention_run *r)
+{
+    r->c.desc.window = (att_window)9;
+}
+static void unknown_align(attention_run *r)
+{
+    r->c.desc.align = (att_align)9;
+}
+static void unknown_masked(attention_run *r)
+{
+    r->c.desc.masked_rows = (att_masked)9;
+}
+static void nan_scale(attention_run *r)
+{
+    r->c.desc.scale = NAN;
+}
+static void negative_softcap(attention_run *r)
+{
+    r->c.desc.softcap = -1;
+}
+static void dropout_of_one(attention_run *r)
+{
+    r->c.desc.dropout = 1;
+}
+static void far_offset(attention_run *r)
+{
+    r->c.desc.q_offset = INT64_MIN;
+}
+static void heads(attention_run *r)
+{
+    r->in.k.dim[1] = r->in.v.dim[1] = 3;
+}
+static void no_heads(attention_run *r)
+{
+    r->in.k.dim[1] = r->in.v.dim[1] = 0;
+}
+static void key_width(attention_run *r)
+{
+    r->in.k.dim[3]--;
+}
+static void key_count(attention_run *r)
+{
+    r->in.k.dim[2]--;
+}
+static void batch(attention_run *r)
+{
+    r->in.v.dim[0]++;
+}
+static void no_query(attention_run *r)
+{
+    r->in.q.data = NULL;
+}
+static void no_key(attention_run *r)
+{
+    r->in.k.data = NULL;
+}
+static void flat_query(attention_run *r)
+{
+    r->in.q.ndim = 3;
+}
+static void many_dims(attention_run *r)
+{
+    r->in.q.ndim = 1000;
+}
+static void sparse_value(attention_run *r)
+{
+    r->in.v.stride[3] = 2;
+}
+static void integer_query(attention_run *r)
+{
+    r->in.q.dtype = ATT_I32;
+}
+static void double_key(attention_run *r)
+{
+    r->in.k.dtype = ATT_F64;
+}
+static void float_mask(attention_run *r)
+{
+    r->in.mask = r->in.bias;
+}
+static void mask_shape(attention_run *r)
+{
+    r->in.mask = att_view_2d("abcdef", ATT_U8, 2, 3);
+}
+static void bias_shape(attention_run *r)
+{
+    r->in.bias.dim[3]++;
+}
+static void length_count(attention_run *r)
+{
+    r->in.key_lengths.dim[0]++;
+}
+static void long_length(attention_run *r)
+{
+    ((int32_t *)r->in.key_lengths.data)[1] = 8;
+}
+static void negative_length(attention_run *r)
+{
+    ((int32_t *)r->in.key_lengths.data)[1] = -1;
+}
+static void weight_with_dot(attention_run *r)
+{
+    r->in.score_w = att_view_1d(r->in.q.data, ATT_F32, r->c.D);
+}
+static void prepared_with_dot(attention_run *r)
+{
+    r->in.k_prepared = r->in.k;
+}
+static void output_shape(attention_run *r)
+{
+    r->out.o.dim[2]++;
+}
+static void output_dtype(attention_run *r)
+{
+    r->out.o.dtype = ATT_F64;
+}
+static void no_output(attention_run *r)
+{
+    r->out.o.data = NULL;
+}
+
+static void expect_refusal(attention_run *run, const refusal *r)
+{
+    size_t bytes = 0;
+    att_status st = att_attention_workspace(&run->c.desc, NULL, &run->in, &bytes);
+    char room[1 << 16];
+    att_span workspace = {room + (64 - (uintptr_t)room % 64) % 64, sizeof room - 64};
+    if (st == ATT_OK) st = att_attention_forward(&run->c.desc, NULL, &run->out, &run->in, workspace);
+    if (st != r->status || !strstr(att_last_error(), r->word))
+        fail_msg("%s expected about %s, got %s: %s", att_status_name(r->status), r->word, att_status_name(st),
+                 att_last_error());
+}
+
+static void what_does_not_fit_is_refused(void **state)
+{
+    (void)state;
+    const refusal table[] = {
+        {"left", ATT_E_VALUE, negative_left},
+        {"right", ATT_E_VALUE, negative_right},
+        {"left", ATT_E_VALUE, left_without_band},
+        {"score", ATT_E_VALUE, unknown_score},
+        {"window", ATT_E_VALUE, unknown_window},
+        {"align", ATT_E_VALUE, unknown_align},
+        {"masked_rows", ATT_E_VALUE, unknown_masked},
+        {"scale", ATT_E_VALUE, nan_scale},
+        {"softcap", ATT_E_VALUE, negative_softcap},
+        {"dropout", ATT_E_VALUE, dropout_of_one},
+        {"q_offset", ATT_E_VALUE, far_offset},
+        {"heads", ATT_E_SHAPE, heads},
+        {"heads", ATT_E_SHAPE, no_heads},
+        {"k: shape", ATT_E_SHAPE, key_width},
+        {"k: shape", ATT_E_SHAPE, key_count},
+        {"v: batch", ATT_E_SHAPE, batch},
+        {"q: absent", ATT_E_VALUE, no_query},
+        {"k: absent", ATT_E_VALUE, no_key},
+        {"q: 3 dim", ATT_E_SHAPE, flat_query},
+        {"q: 1000 dim", ATT_E_SHAPE, many_dims},
+        {"v: stride", ATT_E_SHAPE, sparse_value},
+        {"q: int32", ATT_E_DTYPE, integer_query},
+        {"k: float64", ATT_E_DTYPE, double_key},
+        {"mask: float32", ATT_E_DTYPE, float_mask},
+        {"mask: shape", ATT_E_SHAPE, mask_shape},
+        {"bias: shape", ATT_E_SHAPE, bias_shape},
+        {"key_lengths: shape", ATT_E_SHAPE, length_count},
+        {"key_lengths: 8", ATT_E_VALUE, long_length},
+        {"key_lengths: -1", ATT_E_VALUE, negative_length},
+        {"score_w", ATT_E_VALUE, weight_with_dot},
+        {"k_prepared", ATT_E_VALUE, prepared_with_dot},
+        {"o: shape", ATT_E_SHAPE, output_shape},
+        {"o: float64", ATT_E_DTYPE, output_dtype},
+        {"o: absent", ATT_E_VALUE, no_output},
+    };
+    for (size_t i = 0; i < sizeof table / sizeof *table; i++) {
+        attention_case c = a_case(ATT_SCORE_DOT, 5, 7, WITH_BIAS | WITH_LENGTHS);
+        attention_run run;
+        attention_create(&run, &c, ATT_F32);
+        assert_string_equal(att_attention_path(&run.c.desc, &(att_exec){.isa = ATT_ISA_REF}, &run.in), "ref");
+        attention_run spoilt = run;
+        table[i].spoil(&spoilt);
+        expect_refusal(&spoilt, &table[i]);
+        assert_true(isnan(attention_get(&run.out.o, 0))); /* nothing was computed */
+        attention_destroy(&run);
+    }
+}
+
+static void a_small_or_crooked_workspace_is_refused(void **state)
+{
+    (void)state;
+    attention_case c = a_case(ATT_SCORE_ADDITIVE, 5, 7, 0);
+    attention_run run;
+    attention_create(&run, &c, ATT_F32);
+    size_t bytes = 0;
+    assert_ok(att_attention_workspace(&c.desc, NULL, &run.in, &bytes));
+    char *room = aligned_alloc(64, bytes + 64);
+    att_status st = att_attention_forward(&c.desc, NULL, &run.out, &run.in, (att_span){room, bytes - 1});
+    assert_int_equal(st, ATT_E_WORKSPACE);
+    st = att_attention_forward(&c.desc, NULL, &run.out, &run.in, (att_span){room + 4, bytes});
+    assert_int_equal(st, ATT_E_WORKSPACE);
+    run.out.lse.data = NULL;
+    st = att_attention_backward(&c.desc, NULL, &run.grad, &run.out, &run.in, (att_span){room, bytes});
+    assert_int_equal(st, ATT_E_VALUE);
+    assert_non_null(strstr(att_last_error(), "lse"));
+    free(room);
+    attention_destroy(&run);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(weights_sum_to_one_and_hidden_ones_are_zero),
+        cmocka_unit_test(masked_rows_are_zero_or_uniform),
+        cmocka_unit_test(one_key_returns_its_value),
+        cmocka_unit_test(a_constant_added_to_scores_changes_nothing),
+        cmocka_unit_test(permuting_keys_with_values_changes_nothing),
+        cmocka_unit_test(the_output_is_linear_in_the_values),
+        cmocka_unit_test(a_split_batch_gives_the_same_bits),
+        cmocka_unit_test(hidden_keys_may_be_nan),
+        cmocka_unit_test(future_tokens_never_reach_past_ones),
+        cmocka_unit_test(a_visible_nan_shows_in_its_row_only),
+        cmocka_unit_test(every_size_around_the_blocks_works),
+        cmocka_unit_test(tanh_is_right_to_2e7),
+        cmocka_unit_test(what_does_not_fit_is_refused),
+        cmocka_unit_test(a_small_or_crooked_workspace_is_refused),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
