@@ -45,6 +45,9 @@ int all_within(const float *got, const double *want, const float *plain, int64_t
         if (status_ != ATT_OK) fail_msg("%s: %s (%s)", #call, att_status_name(status_), att_last_error());             \
     } while (0)
 
+/* Where temporary files go: memory where the system has it, since a saved file is synced and disks are slow at that. */
+const char *scratch_folder(void);
+
 /* The instruction sets this machine can run, from ATT_ISA_REF up to its best. Returns how many. */
 int testable_isas(att_isa isa[8]);
 

@@ -18,7 +18,7 @@ static char folder[64], path[96];
 static int make_folder(void **state)
 {
     (void)state;
-    snprintf(folder, sizeof folder, "/tmp/attend-npy-XXXXXX");
+    snprintf(folder, sizeof folder, "%s/attend-npy-XXXXXX", scratch_folder());
     if (!mkdtemp(folder)) return 1;
     snprintf(path, sizeof path, "%s/a.npy", folder);
     return 0;

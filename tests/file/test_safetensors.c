@@ -9,7 +9,7 @@ static char path[64];
 static int make_path(void **state)
 {
     (void)state;
-    snprintf(path, sizeof path, "/tmp/attend-safetensors-%ld", (long)getpid());
+    snprintf(path, sizeof path, "%s/attend-safetensors-%ld", scratch_folder(), (long)getpid());
     return 0;
 }
 

@@ -332,8 +332,7 @@ static void spanish_and_english(void **state)
 static int make_folder(void **state)
 {
     (void)state;
-    const char *base = getenv("TMPDIR");
-    snprintf(folder, sizeof folder, "%.40s/attend-XXXXXX", base ? base : "/tmp");
+    snprintf(folder, sizeof folder, "%s/attend-XXXXXX", scratch_folder());
     return mkdtemp(folder) ? 0 : -1;
 }
 
