@@ -48,19 +48,26 @@ static att_status check(const att_seq2seq_config *c)
     const struct {
         const char *name;
         int64_t value, most;
-    } sizes[] = {
-        {"source_vocabulary", c->source_vocabulary, INT32_MAX             },
-        {"target_vocabulary", c->target_vocabulary, INT32_MAX             },
-        {"embedding",         c->embedding,         65536                 },
-        {"encoder_units",     c->encoder_units,     65536                 },
-        {"decoder_units",     c->decoder_units,     65536                 },
-        {"encoder_layers",    c->encoder_layers,    ATT_SEQ2SEQ_MAX_LAYERS},
-        {"decoder_layers",    c->decoder_layers,    ATT_SEQ2SEQ_MAX_LAYERS}
-    };
+    } sizes[] = {{"source_vocabulary", c->source_vocabulary, INT32_MAX},
+                 {"target_vocabulary", c->target_vocabulary, INT32_MAX},
+                 {"embedding", c->embedding, 65536},
+                 {"encoder_units", c->encoder_units, 65536},
+                 {"decoder_units", c->decoder_units, 65536},
+                 {"encoder_layers", c->encoder_layers, ATT_SEQ2SEQ_MAX_LAYERS},
+                 {"decoder_layers", c->decoder_layers, ATT_SEQ2SEQ_MAX_LAYERS}};
     for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++)
         ATT_REQUIRE(sizes[i].value >= 1 && sizes[i].value <= sizes[i].most, ATT_E_VALUE,
                     "model.%s: %lld, expected 1 to %lld", sizes[i].name, (long long)sizes[i].value,
                     (long long)sizes[i].most);
+    const struct {
+        const char *name;
+        int value, most;
+    } choices[] = {{"cell", c->cell, ATT_CELL_LSTM},
+                   {"attention", c->attention, ATT_SEQ2SEQ_NO_ATTENTION},
+                   {"attend", c->attend, ATT_SEQ2SEQ_ATTEND_AFTER}};
+    for (size_t i = 0; i < sizeof choices / sizeof *choices; i++)
+        ATT_REQUIRE(choices[i].value >= 0 && choices[i].value <= choices[i].most, ATT_E_VALUE,
+                    "model.%s: %d, expected 0 to %d", choices[i].name, choices[i].value, choices[i].most);
     ATT_REQUIRE(c->attention_units >= 0 && c->attention_units <= 65536, ATT_E_VALUE,
                 "model.attention_units: %lld, expected 0 to 65536", (long long)c->attention_units);
     ATT_REQUIRE(c->dropout >= 0.0 && c->dropout < 1.0, ATT_E_VALUE, "model.dropout: %g, expected 0 to less than 1",
@@ -231,10 +238,24 @@ void att_seq2seq_encode(att_tape *tape, const att_seq2seq *m, const att_view *so
 
 /* ---- decoder ---- */
 
+/* The fixed context for as many rows as `query` has: each sentence's for all rows of that sentence. */
+static att_node *repeated_context(att_tape *tape, att_node *context, const att_node *query)
+{
+    if (att_tape_status(tape) != ATT_OK) return context;
+    int64_t B = att_node_value(context)->dim[0], width = att_node_value(context)->dim[1];
+    int64_t rows = att_node_value(query)->dim[0], n = rows / B;
+    if (n == 1) return context;
+    att_node **copies = att_tape_alloc(tape, (size_t)n * sizeof *copies);
+    for (int64_t i = 0; copies && i < n; i++) copies[i] = context;
+    if (!copies) return context;
+    att_node *all = att_tape_transpose(tape, att_tape_stack(tape, n, copies), 0, 1);
+    return att_tape_reshape(tape, all, 2, (int64_t[]){rows, width});
+}
+
 static att_node *attend(att_tape *tape, const att_seq2seq *m, const att_seq2seq_memory *memory, att_node *query,
                         att_view *weights)
 {
-    if (!attends(&m->config)) return memory->context;
+    if (!attends(&m->config)) return repeated_context(tape, memory->context, query);
     return att_aligner_attend(tape, &m->aligner, query, memory->keys, memory->states, &memory->lengths, weights);
 }
 

@@ -56,7 +56,7 @@ static att_status rnn_backward(att_tape *tape, att_record *record)
         ATT_TRY(att_tape_new_node(tape, 3, target.dim, time_major, false, &copy));
         grad.dgates_x = copy->value;
     }
-    ATT_TRY(added_gradient(tape, r->w, &grad.dw));
+    ATT_TRY(att_tape_gradient(tape, r->w, NULL, &grad.dw));
     ATT_TRY(added_gradient(tape, r->bias_h, &grad.dbias_h));
     ATT_TRY(added_gradient(tape, r->h0, &grad.dh0));
     ATT_TRY(added_gradient(tape, r->c0, &grad.dc0));

@@ -141,8 +141,21 @@ static att_status gradient_memory(att_tape *tape, att_node *root, bool *valid)
     return ATT_OK;
 }
 
+/* Memory that nobody reads, for operations that compute all their gradients together. */
+static att_status unwanted_gradient(att_tape *tape, const att_node *x, bool *fresh, att_view *out)
+{
+    void *block;
+    size_t bytes = (size_t)att_view_count(&x->value) * sizeof(float);
+    ATT_TRY(att_arena_alloc(&tape->arena, bytes, &block));
+    memset(block, 0, bytes);
+    if (fresh) *fresh = true;
+    *out = att_view_dense(block, ATT_F32, x->value.ndim, x->value.dim);
+    return ATT_OK;
+}
+
 att_status att_tape_gradient(att_tape *tape, att_node *x, bool *fresh, att_view *out)
 {
+    if (!x->needs_gradient) return unwanted_gradient(tape, x, fresh, out);
     bool valid, whole = fresh && att_view_count(&x->value) * (int64_t)sizeof(float) == (int64_t)x->root->bytes;
     ATT_TRY(gradient_memory(tape, x->root, &valid));
     if (fresh) *fresh = whole && !valid;
