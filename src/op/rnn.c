@@ -60,11 +60,18 @@ static int64_t part_cols(const rnn_run *r, int i)
     return r->weights == 1 ? r->G * r->U : i == 0 ? 2 * r->U : r->U;
 }
 
+/* How the products of one step run: alone on their thread, unless the batch is one tile. */
+static att_exec product_exec(const rnn_run *r)
+{
+    return (att_exec){.isa = r->k->isa, .threads = tiles_of(r) > 1 ? 1 : att_threads(r->exec)};
+}
+
 static att_status place_scratch(rnn_run *r, bump *m, bool backward)
 {
     size_t product = 0;
     int64_t tiles = tiles_of(r);
-    ATT_TRY(att_product_packed_workspace(r->exec, r->tile_rows, r->G * r->U, r->G * r->U, &r->scratch_bytes));
+    att_exec inner = product_exec(r);
+    ATT_TRY(att_product_packed_workspace(&inner, r->tile_rows, r->G * r->U, r->G * r->U, &r->scratch_bytes));
     r->scratch_bytes = att_round_up(r->scratch_bytes, ATT_ALIGN);
     r->total_scratch_bytes = r->scratch_bytes * (size_t)tiles;
     if (backward) ATT_TRY(att_product_workspace(r->exec, r->U, r->G * r->U, r->B * r->T, &product));
@@ -263,11 +270,11 @@ static void rows_tile(void *ctx, int64_t tile, int worker)
     (void)worker;
     rnn_run *r = ctx;
     int64_t b0 = tile * r->tile_rows, b1 = att_min64(r->B, b0 + r->tile_rows);
-    const att_exec *exec = tiles_of(r) > 1 ? &(att_exec){.isa = r->k->isa} : r->exec;
+    att_exec exec = product_exec(r);
     if (r->grad)
-        rnn_backward_rows(r, exec, b0, b1, tile);
+        rnn_backward_rows(r, &exec, b0, b1, tile);
     else
-        rnn_forward_rows(r, exec, b0, b1, tile);
+        rnn_forward_rows(r, &exec, b0, b1, tile);
 }
 
 /* A batch of one tile runs here, so that its products may start threads. */

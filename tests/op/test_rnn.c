@@ -1,8 +1,8 @@
-#include "harness.h"
-
+/* Recurrent layers: gradients against differences, every instruction set against the double reference, the formulas by
+ * hand, and what must hold for masks, directions and cuts of the batch. */
 #include <attend/ops.h>
 
-#include "base/base.h"
+#include "numeric.h"
 
 typedef struct rnn_case {
     const char *name;
@@ -118,6 +118,17 @@ static att_rnn_out out_of(const rnn_data *d)
     return (att_rnn_out){.h = d->v[H], .c = d->v[C], .saved = d->v[SAVED]};
 }
 
+static att_rnn_grad grad_of(const rnn_data *d)
+{
+    return (att_rnn_grad){.dh = d->v[DH],
+                          .dc_last = d->v[DC_LAST],
+                          .dgates_x = d->v[DGX],
+                          .dw = d->v[DW],
+                          .dbias_h = d->v[DBIAS],
+                          .dh0 = d->v[DH0],
+                          .dc0 = d->v[DC0]};
+}
+
 static void forward(const rnn_data *d, const att_exec *exec)
 {
     att_rnn_in in = in_of(d);
@@ -130,15 +141,14 @@ static void backward(const rnn_data *d, const att_exec *exec)
 {
     att_rnn_in in = in_of(d);
     att_rnn_out out = out_of(d);
-    att_rnn_grad grad = {.dh = d->v[DH],
-                         .dc_last = d->v[DC_LAST],
-                         .dgates_x = d->v[DGX],
-                         .dw = d->v[DW],
-                         .dbias_h = d->v[DBIAS],
-                         .dh0 = d->v[DH0],
-                         .dc0 = d->v[DC0]};
+    att_rnn_grad grad = grad_of(d);
     assert_ok(att_rnn_backward(&(att_rnn_desc){d->c->cell, d->c->reverse}, exec, &grad, &out, &in,
                                (att_span){d->workspace, d->workspace_bytes}));
+}
+
+static void zero(const att_view *v)
+{
+    if (v->data) memset(v->data, 0, (size_t)att_view_count(v) * att_dtype_bytes(v->dtype));
 }
 
 /* sum h dh + sum c_last dc_last */
@@ -157,31 +167,9 @@ static double loss(const rnn_data *d)
     return sum;
 }
 
-/* Some elements of input `x` against central differences; `before` is what the gradient held. */
-static void check_gradient(const rnn_data *d, int x, int dx, const double *before)
+static double loss_of(void *d)
 {
-    double *p = d->v[x].data;
-    const double *g = d->v[dx].data, eps = 1e-5;
-    int64_t n = att_view_count(&d->v[x]), step = n > 40 ? n / 40 : 1;
-    for (int64_t i = 0; i < n; i += step) {
-        double old = p[i], up, down, got = g[i] - (before ? before[i] : 0);
-        p[i] = old + eps;
-        up = loss(d);
-        p[i] = old - eps;
-        down = loss(d);
-        p[i] = old;
-        double want = (up - down) / (2 * eps);
-        if (!(fabs(got - want) <= 1e-6 * (1 + fabs(want))))
-            fail_msg("%s: gradient %d, element %lld is %.10g, expected %.10g", d->c->name, dx, (long long)i, got, want);
-    }
-}
-
-static double *copy_of(const att_view *v)
-{
-    size_t bytes = (size_t)att_view_count(v) * sizeof(double);
-    double *p = malloc(bytes + 1);
-    if (v->data) memcpy(p, v->data, bytes);
-    return p;
+    return loss(d);
 }
 
 static void test_gradients(void **state)
@@ -190,14 +178,12 @@ static void test_gradients(void **state)
     (void)state;
     for (int k = 0; k < CASES; k++) {
         rnn_data d = make_data(&cases[k], ATT_F64, NULL);
-        double *before[5];
-        for (int i = 0; i < 5; i++) before[i] = copy_of(&d.v[pairs[i][1]]);
+        for (int i = 1; i < 5; i++) zero(&d.v[pairs[i][1]]); /* they are added into; DGX is overwritten */
         forward(&d, NULL);
         backward(&d, NULL);
         for (int i = 0; i < 5; i++) {
-            if (d.v[pairs[i][0]].data)
-                check_gradient(&d, pairs[i][0], pairs[i][1], pairs[i][0] == GX ? NULL : before[i]);
-            free(before[i]);
+            const att_view *x = &d.v[pairs[i][0]];
+            if (x->data) check_gradient(cases[k].name, loss_of, &d, x->data, d.v[pairs[i][1]].data, att_view_count(x));
         }
         free_data(&d);
     }
@@ -264,12 +250,259 @@ static void test_threads(void **state)
     }
 }
 
+/* ---- the formulas by hand ---- */
+
+static double sigmoid(double x)
+{
+    return 1.0 / (1.0 + exp(-x));
+}
+
+/* Element j of a row times column c of w(U, cols). */
+static double times(const double *row, const double *w, int64_t U, int64_t cols, int64_t c)
+{
+    double sum = 0.0;
+    for (int64_t j = 0; j < U; j++) sum += row[j] * w[j * cols + c];
+    return sum;
+}
+
+/* One step from h (and c) as the papers write it. x and w are G gates of U. */
+static void by_hand(att_cell cell, int64_t U, const double *x, const double *w, const double *bias, double *h,
+                    double *c)
+{
+    double old[8], reset[8], r[8];
+    int64_t G = att_rnn_gates(cell), W_cols = G * U;
+    memcpy(old, h, (size_t)U * sizeof *h);
+    for (int64_t j = 0; j < U; j++) {
+        r[j] = sigmoid(x[U + j] + times(old, w, U, W_cols, U + j) + (bias ? bias[U + j] : 0.0));
+        reset[j] = r[j] * old[j];
+    }
+    for (int64_t j = 0; j < U; j++) {
+        double first = sigmoid(x[j] + times(old, w, U, W_cols, j) + (bias ? bias[j] : 0.0));
+        double third = times(old, w, U, W_cols, 2 * U + j) + (bias ? bias[2 * U + j] : 0.0);
+        if (cell == ATT_CELL_LSTM) {
+            c[j] = r[j] * c[j] + first * tanh(x[2 * U + j] + third);
+            h[j] = sigmoid(x[3 * U + j] + times(old, w, U, W_cols, 3 * U + j)) * tanh(c[j]);
+        } else {
+            double inner = cell == ATT_CELL_GRU ? r[j] * third : times(reset, w, U, W_cols, 2 * U + j);
+            h[j] = first * old[j] + (1.0 - first) * tanh(x[2 * U + j] + inner);
+        }
+    }
+}
+
+static void test_by_hand(void **state)
+{
+    (void)state;
+    for (int cell = 0; cell <= (int)ATT_CELL_LSTM; cell++) {
+        rnn_case c = {"by hand", (att_cell)cell, 0, 1, 4, 3, true, cell == (int)ATT_CELL_GRU, false, false};
+        rnn_data d = make_data(&c, ATT_F64, NULL);
+        double h[8], cells[8] = {0};
+        forward(&d, NULL);
+        memcpy(h, d.v[H0].data, 3 * sizeof *h);
+        if (d.v[C0].data) memcpy(cells, d.v[C0].data, 3 * sizeof *cells);
+        int64_t GU = att_rnn_gates(c.cell) * 3;
+        for (int64_t t = 0; t < 4; t++) {
+            by_hand(c.cell, 3, (double *)d.v[GX].data + t * GU, d.v[W].data, d.v[BIAS].data, h, cells);
+            for (int64_t j = 0; j < 3; j++) assert_true(fabs(((double *)d.v[H].data)[t * 3 + j] - h[j]) <= 1e-14);
+        }
+        free_data(&d);
+    }
+}
+
+/* ---- properties ---- */
+
+/* All weights and inputs zero: z = 1/2 and n = 0, so that the state halves every step. */
+static void test_zero_weights(void **state)
+{
+    (void)state;
+    for (int cell = 0; cell < (int)ATT_CELL_LSTM; cell++) {
+        rnn_case c = {"zero", (att_cell)cell, 0, 2, 3, 17, true, false, false, false};
+        rnn_data d = make_data(&c, ATT_F32, NULL);
+        zero(&d.v[GX]);
+        zero(&d.v[W]);
+        forward(&d, NULL);
+        for (int64_t t = 0; t < 3; t++)
+            for (int64_t i = 0; i < 2 * 17; i++) {
+                double want = ldexp((double)((float *)d.v[H0].data)[i], (int)-t - 1);
+                assert_true(fabs((double)((float *)d.v[H].data)[t * 34 + i] - want) <= 2e-7);
+            }
+        free_data(&d);
+    }
+}
+
+static const float *state_at(const rnn_data *d, int buffer, int64_t b, int64_t t)
+{
+    const att_view *v = &d->v[buffer];
+    return (const float *)v->data + b * v->stride[0] + t * v->stride[1];
+}
+
+/* Masked steps keep the state to the bit. */
+static void test_masks(void **state)
+{
+    (void)state;
+    for (int k = 0; k < CASES; k++) {
+        const rnn_case *c = &cases[k];
+        if (!c->lengths) continue;
+        rnn_data d = make_data(c, ATT_F32, NULL);
+        forward(&d, NULL);
+        for (int64_t b = 0; b < c->B; b++)
+            for (int64_t t = d.lengths[b]; t < c->T; t++) {
+                int64_t before = c->reverse ? t + 1 : t - 1;
+                const float *h = state_at(&d, H, b, t);
+                for (int64_t j = 0; j < c->U; j++) {
+                    float first = c->state ? ((float *)d.v[H0].data)[b * c->U + j] : 0.0f;
+                    assert_true(h[j] == (before < 0 || before >= c->T ? first : state_at(&d, H, b, before)[j]));
+                }
+            }
+        free_data(&d);
+    }
+}
+
+/* A reverse run is a forward run over the reversed sequence. */
+static void test_reverse(void **state)
+{
+    (void)state;
+    for (int cell = 0; cell <= (int)ATT_CELL_LSTM; cell++) {
+        rnn_case fc = {"forward", (att_cell)cell, 0, 3, 6, 9, true, false, false, false}, rc = fc;
+        rc.reverse = 1;
+        rnn_data f = make_data(&fc, ATT_F32, NULL), r = make_data(&rc, ATT_F32, NULL);
+        size_t gates = (size_t)(att_rnn_gates(fc.cell) * 9) * 3, states = 9 * 3;
+        for (size_t t = 0; t < 6; t++)
+            memcpy((float *)r.v[GX].data + t * gates, (float *)f.v[GX].data + (5 - t) * gates, gates * sizeof(float));
+        forward(&f, NULL);
+        forward(&r, NULL);
+        for (size_t t = 0; t < 6; t++)
+            assert_memory_equal((float *)r.v[H].data + t * states, (float *)f.v[H].data + (5 - t) * states,
+                                states * sizeof(float));
+        free_data(&f);
+        free_data(&r);
+    }
+}
+
+/* Without `saved`, and with weights packed by the caller: the same bits. */
+static void test_inference_and_packed(void **state)
+{
+    (void)state;
+    for (int k = 0; k < CASES; k++) {
+        att_exec exec = {.threads = 2};
+        rnn_data want = make_data(&cases[k], ATT_F32, &exec), got = make_data(&cases[k], ATT_F32, &exec);
+        att_packed packed[2];
+        att_span memory[2];
+        att_view w = got.v[W], wt = att_view_transpose(&w, 0, 1);
+        for (int i = 0; i < 2; i++) {
+            const att_view *b = i ? &wt : &w;
+            memory[i].bytes = att_product_pack_bytes(&exec, b->dim[0], b->dim[1]);
+            memory[i].data = guard_alloc(memory[i].bytes);
+            assert_ok(att_product_pack(&exec, &packed[i], b, memory[i]));
+        }
+        forward(&want, &exec);
+        backward(&want, &exec);
+        att_rnn_desc desc = {cases[k].cell, cases[k].reverse};
+        att_rnn_in in = in_of(&got);
+        att_rnn_out out = out_of(&got), bare = {.h = got.v[H], .c = got.v[C]};
+        att_span workspace = {got.workspace, got.workspace_bytes};
+        in.w_packed = &packed[0];
+        in.w_packed_t = &packed[1];
+        assert_ok(att_rnn_forward(&desc, &exec, &bare, &in, workspace));
+        size_t bytes = (size_t)att_view_count(&got.v[H]) * sizeof(float);
+        assert_memory_equal(got.v[H].data, want.v[H].data, bytes);
+        assert_ok(att_rnn_forward(&desc, &exec, &out, &in, workspace));
+        att_rnn_grad grad = grad_of(&got);
+        assert_ok(att_rnn_backward(&desc, &exec, &grad, &out, &in, workspace));
+        bytes = (size_t)att_view_count(&got.v[DGX]) * sizeof(float);
+        assert_memory_equal(got.v[DGX].data, want.v[DGX].data, bytes);
+        for (int i = 0; i < 2; i++) guard_free(memory[i].data, memory[i].bytes);
+        free_data(&want);
+        free_data(&got);
+    }
+}
+
+/* A row of a batch has the bits of that row alone. */
+static void test_rows_are_independent(void **state)
+{
+    (void)state;
+    for (int cell = 0; cell <= (int)ATT_CELL_LSTM; cell++) {
+        rnn_case all = {"all", (att_cell)cell, 0, 19, 3, 13, true, false, false, true}, one = all;
+        one.B = 1;
+        rnn_data a = make_data(&all, ATT_F32, NULL), o = make_data(&one, ATT_F32, NULL);
+        forward(&a, NULL);
+        for (int64_t b = 0; b < 19; b++) {
+            static const int inputs[] = {GX, H0, C0};
+            for (int i = 0; i < 3; i++) {
+                size_t n = (size_t)att_view_count(&o.v[inputs[i]]) * sizeof(float);
+                if (o.v[inputs[i]].data) memcpy(o.v[inputs[i]].data, (char *)a.v[inputs[i]].data + (size_t)b * n, n);
+            }
+            forward(&o, NULL);
+            assert_memory_equal(o.v[H].data, (float *)a.v[H].data + b * 3 * 13, 3 * 13 * sizeof(float));
+        }
+        free_data(&a);
+        free_data(&o);
+    }
+}
+
+static void test_empty(void **state)
+{
+    static const int64_t sizes[][3] = {{3, 0, 5}, {0, 3, 5}, {3, 3, 0}};
+    (void)state;
+    for (int cell = 0; cell <= (int)ATT_CELL_LSTM; cell++)
+        for (int k = 0; k < 3; k++) {
+            rnn_case c = {"empty", (att_cell)cell, 0, sizes[k][0], sizes[k][1], sizes[k][2], true, false, false, true};
+            rnn_data d = make_data(&c, ATT_F32, NULL);
+            forward(&d, NULL);
+            backward(&d, NULL);
+            free_data(&d);
+        }
+}
+
+static void test_refusals(void **state)
+{
+    rnn_case c = {"refused", ATT_CELL_GRU, 0, 2, 3, 5, true, true, true, false};
+    (void)state;
+    rnn_data d = make_data(&c, ATT_F32, NULL);
+    att_rnn_desc desc = {ATT_CELL_GRU, 0}, lstm = {ATT_CELL_LSTM, 0}, bad = {(att_cell)9, 0};
+    att_span workspace = {d.workspace, d.workspace_bytes}, small = {d.workspace, d.workspace_bytes - 1};
+    att_rnn_in in = in_of(&d), broken = in;
+    att_rnn_out out = out_of(&d), no_saved = out;
+    att_rnn_grad grad = grad_of(&d);
+    assert_refused(att_rnn_forward(&bad, NULL, &out, &in, workspace), ATT_E_VALUE, "cell: 9");
+    assert_refused(att_rnn_forward(&lstm, NULL, &out, &in, workspace), ATT_E_SHAPE, "gates_x");
+    assert_refused(att_rnn_forward(&desc, NULL, &out, &in, small), ATT_E_WORKSPACE, "workspace: ");
+    no_saved.saved = (att_view){0};
+    assert_refused(att_rnn_backward(&desc, NULL, &grad, &no_saved, &in, workspace), ATT_E_VALUE, "saved: no data");
+    broken.w = att_view_slice(&in.w, 0, 0, 4);
+    assert_refused(att_rnn_forward(&desc, NULL, &out, &broken, workspace), ATT_E_SHAPE, "w: shape (4,15)");
+    broken = in;
+    broken.h0 = att_view_slice(&in.h0, 0, 0, 1);
+    assert_refused(att_rnn_forward(&desc, NULL, &out, &broken, workspace), ATT_E_SHAPE, "h0: shape (1,5)");
+    broken = in;
+    broken.c0 = in.h0;
+    assert_refused(att_rnn_forward(&desc, NULL, &out, &broken, workspace), ATT_E_VALUE, "c0: given");
+    broken = in;
+    att_packed packed = {.K = 5, .N = 14, .isa = att_isa_detect()};
+    broken.w_packed = &packed;
+    assert_refused(att_rnn_forward(&desc, NULL, &out, &broken, workspace), ATT_E_SHAPE, "w_packed: (5,14)");
+    packed = (att_packed){.K = 5, .N = 15, .isa = ATT_ISA_REF};
+    assert_refused(att_rnn_forward(&desc, NULL, &out, &broken, workspace), ATT_E_VALUE, "w_packed: packed for ref");
+    d.lengths[1] = 4;
+    assert_refused(att_rnn_forward(&desc, NULL, &out, &in, workspace), ATT_E_VALUE, "lengths: element 1 is 4");
+    size_t bytes;
+    assert_refused(att_rnn_workspace(&desc, NULL, -1, 3, 5, &bytes), ATT_E_SHAPE, "workspace: B -1");
+    free_data(&d);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_gradients),
         cmocka_unit_test(test_parity),
         cmocka_unit_test(test_threads),
+        cmocka_unit_test(test_by_hand),
+        cmocka_unit_test(test_zero_weights),
+        cmocka_unit_test(test_masks),
+        cmocka_unit_test(test_reverse),
+        cmocka_unit_test(test_inference_and_packed),
+        cmocka_unit_test(test_rows_are_independent),
+        cmocka_unit_test(test_empty),
+        cmocka_unit_test(test_refusals),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -36,10 +36,17 @@ VF_INLINE vf gelu(vf x)
     return vf_mul(x, gaussian(x));
 }
 
+/* sqrt(2/pi) (x + 0.044715 x^3) */
+VF_INLINE vf gelu_argument(vf x)
+{
+    return vf_mul(vf_set1(0.79788456f), vf_fma(vf_mul(vf_mul(x, x), x), vf_set1(0.044715f), x));
+}
+
+/* x (1 + tanh u) / 2 = x sigmoid(2 u): no cancellation for negative x. */
 VF_INLINE vf gelu_tanh(vf x)
 {
-    vf u = vf_mul(vf_set1(0.79788456f), vf_fma(vf_mul(vf_mul(x, x), x), vf_set1(0.044715f), x));
-    return vf_mul(vf_mul(vf_set1(0.5f), x), vf_add(vf_set1(1.0f), vf_tanh(u)));
+    vf u = gelu_argument(x);
+    return vf_mul(x, vf_sigmoid(vf_add(u, u)));
 }
 
 /* `activation` is a constant of the caller, so that each has its own loop. */

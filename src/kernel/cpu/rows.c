@@ -78,7 +78,7 @@ static void activation(att_activation act, float *y, const float *x, int64_t n)
 /* act'(x), from u = y (RELU, TANH, SIGMOID) or u = x (the others). */
 VF_INLINE vf slope(vf u, const att_activation act)
 {
-    const vf one = vf_set1(1.0f), half = vf_set1(0.5f);
+    const vf one = vf_set1(1.0f);
     switch (act) {
     case ATT_ACT_RELU: return vf_select(vf_lt(vf_zero(), u), one, vf_zero());
     case ATT_ACT_TANH: return vf_fnma(u, u, one);
@@ -87,11 +87,10 @@ VF_INLINE vf slope(vf u, const att_activation act)
         vf density = vf_mul(vf_set1(0.39894228f), vf_exp(vf_mul(vf_mul(u, u), vf_set1(-0.5f))));
         return vf_fma(u, density, gaussian(u));
     }
-    case ATT_ACT_GELU_TANH: {
-        vf s = vf_mul(u, u), c = vf_set1(0.044715f), root = vf_set1(0.79788456f);
-        vf t = vf_tanh(vf_mul(root, vf_fma(vf_mul(s, u), c, u)));
-        vf inner = vf_mul(root, vf_fma(vf_mul(vf_set1(3.0f), c), s, one));
-        return vf_fma(vf_mul(vf_mul(half, u), vf_fnma(t, t, one)), inner, vf_fma(half, t, half));
+    case ATT_ACT_GELU_TANH: { /* x s with s = sigmoid(2 a(x)):  s + 2 x s (1 - s) a'(x) */
+        vf a = gelu_argument(u), s = vf_sigmoid(vf_add(a, a));
+        vf inner = vf_mul(vf_set1(1.5957691f), vf_fma(vf_set1(0.134145f), vf_mul(u, u), one));
+        return vf_fma(vf_mul(u, inner), vf_fnma(s, s, s), s);
     }
     case ATT_ACT_SILU: {
         vf s = vf_sigmoid(u);

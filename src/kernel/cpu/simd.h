@@ -346,15 +346,19 @@ VF_INLINE vf vf_copysign(vf magnitude, vf sign)
     vm bit = {INT32_MIN, INT32_MIN, INT32_MIN, INT32_MIN};
     return (vf)(((vm)magnitude & ~bit) | ((vm)sign & bit));
 }
-VF_INLINE vf vf_round(vf a)
+VF_INLINE vf vf_round(vf a) /* adding 1.5 2^23 leaves no room for a fraction: for |a| < 2^22 */
 {
-    for (int i = 0; i < VF_LANES; i++) a[i] = nearbyintf(a[i]);
-    return a;
+    vf big = vf_set1(12582912.0f);
+    return (a + big) - big;
 }
-VF_INLINE vf vf_ldexp(vf a, vf n)
+VF_INLINE vf vf_exp2i(vm n) /* 2^n for -126 <= n <= 127 */
 {
-    for (int i = 0; i < VF_LANES; i++) a[i] = ldexpf(a[i], n[i] != n[i] ? 0 : (int)n[i]);
-    return a;
+    return (vf)((n + 127) << 23);
+}
+VF_INLINE vf vf_ldexp(vf a, vf n) /* in two halves, so that neither 2^(n/2) over- nor underflows for |n| <= 252 */
+{
+    vm whole = __builtin_convertvector(vf_select(vf_isnan(n), vf_zero(), n), vm), half = whole >> 1;
+    return a * vf_exp2i(half) * vf_exp2i(whole - half);
 }
 VF_INLINE vf vf_rcp_fast(vf a)
 {

@@ -22,7 +22,9 @@ VF_INLINE vf vf_exp(vf x)
     return vf_ldexp(vf_add(p, vf_set1(1.0f)), n); /* 1 comes last: one rounding at full size */
 }
 
-/* tanh x, absolute error < 2e-7: a rational function of degrees 13 and 6 on |x| < 7.91, +-1 beyond. NaN stays NaN. */
+/* tanh x, absolute and relative error < 3e-7 (4.2e-7 without fused multiply-add): a rational function of degrees 13 and
+ * 12 on |x| < 7.91, constant beyond. NaN stays NaN. The form through e^2x - 1 reaches 1.6e-7 at 1.6 times the cost; the
+ * additive score, which spends its time here, does not need it. */
 VF_INLINE vf vf_tanh(vf x)
 {
     vf t = vf_min(vf_set1(7.90531110763549805f), vf_max(vf_set1(-7.90531110763549805f), x));
