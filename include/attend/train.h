@@ -40,7 +40,7 @@ typedef struct att_score_value {
 typedef struct att_validation {
     att_score_value score[ATT_MAX_SCORES];
     int count;
-    int lower_is_better; /* of the first */
+    int lower_is_better; /* of the first, which is never the best when it is not finite */
 } att_validation;
 
 /* What the loop needs to know of a task. Every function gets `ctx`. */

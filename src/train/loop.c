@@ -136,7 +136,7 @@ static void judge(att_trainer *t, const att_validation *v, bool *best)
 {
     const att_train_options *o = t->options;
     att_train_state *s = &t->state;
-    *best = s->best_step < 0 || better(v, s->best);
+    *best = isfinite(v->score[0].value) && (s->best_step < 0 || better(v, s->best));
     if (*best) {
         s->best = v->score[0].value;
         s->best_step = s->step;
@@ -245,13 +245,11 @@ static att_status run(att_trainer *t)
 att_status att_train(const att_train_options *options, const att_train_job *job, const att_exec *exec,
                      const char *folder, int resume)
 {
-    att_trainer t = {
-        .options = options,
-        .job = job,
-        .folder = folder,
-        .planned_epoch = -1,
-        .state = {.best_step = -1, .rate_factor = 1.0}
-    };
+    att_trainer t = {.options = options,
+                     .job = job,
+                     .folder = folder,
+                     .planned_epoch = -1,
+                     .state = {.best_step = -1, .rate_factor = 1.0}};
     if (exec) t.exec = *exec;
     ATT_TRY(check(options));
     att_status status = start(&t, resume != 0);
