@@ -36,10 +36,11 @@ VF_INLINE vf gelu(vf x)
     return vf_mul(x, gaussian(x));
 }
 
+/* (1 + tanh u) / 2 is sigmoid(2u), which keeps its relative precision where tanh is near -1. */
 VF_INLINE vf gelu_tanh(vf x)
 {
-    vf u = vf_mul(vf_set1(0.79788456f), vf_fma(vf_mul(vf_mul(x, x), x), vf_set1(0.044715f), x));
-    return vf_mul(vf_mul(vf_set1(0.5f), x), vf_add(vf_set1(1.0f), vf_tanh(u)));
+    vf u = vf_mul(vf_set1(1.5957691f), vf_fma(vf_mul(vf_mul(x, x), x), vf_set1(0.044715f), x));
+    return vf_mul(x, vf_sigmoid(u));
 }
 
 /* `activation` is a constant of the caller, so that each has its own loop. */
