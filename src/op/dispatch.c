@@ -34,48 +34,40 @@ void att_register_rows_avx512(att_rows_kernels *t);
 void att_register_rnn_avx512(att_rnn_kernels *t);
 void att_register_limits_avx512(att_limits_kernels *t);
 
-static void build_rows(void)
+static void register_portable(att_kernels *t)
 {
-    att_register_rows_portable(&tables[ATT_ISA_PORTABLE].rows);
-    att_register_rnn_portable(&tables[ATT_ISA_PORTABLE].rnn);
-    att_register_limits_portable(&tables[ATT_ISA_PORTABLE].limits);
-#if defined(ATT_HAVE_X86)
-    att_register_rows_avx2(&tables[ATT_ISA_AVX2].rows);
-    att_register_rnn_avx2(&tables[ATT_ISA_AVX2].rnn);
-    att_register_limits_avx2(&tables[ATT_ISA_AVX2].limits);
-    att_register_rows_avx512(&tables[ATT_ISA_AVX512].rows);
-    att_register_rnn_avx512(&tables[ATT_ISA_AVX512].rnn);
-    att_register_limits_avx512(&tables[ATT_ISA_AVX512].limits);
-#endif
+    att_register_gemm_portable(t);
+    att_register_attention_portable(&t->attention);
+    att_register_additive_portable(&t->attention);
+    att_register_dot_portable(&t->attention);
+    att_register_rows_portable(&t->rows);
+    att_register_rnn_portable(&t->rnn);
+    att_register_limits_portable(&t->limits);
 }
 
-static void build_attention(void)
-{
-    att_register_attention_portable(&tables[ATT_ISA_PORTABLE].attention);
-    att_register_additive_portable(&tables[ATT_ISA_PORTABLE].attention);
-    att_register_dot_portable(&tables[ATT_ISA_PORTABLE].attention);
 #if defined(ATT_HAVE_X86)
-    att_register_attention_avx2(&tables[ATT_ISA_AVX2].attention);
-    att_register_additive_avx2(&tables[ATT_ISA_AVX2].attention);
-    att_register_dot_avx2(&tables[ATT_ISA_AVX2].attention);
-    att_register_attention_avx512(&tables[ATT_ISA_AVX512].attention);
-    att_register_additive_avx512(&tables[ATT_ISA_AVX512].attention);
-    att_register_dot_avx512(&tables[ATT_ISA_AVX512].attention);
-#endif
+static void register_avx2(att_kernels *t)
+{
+    att_register_gemm_avx2(t);
+    att_register_attention_avx2(&t->attention);
+    att_register_additive_avx2(&t->attention);
+    att_register_dot_avx2(&t->attention);
+    att_register_rows_avx2(&t->rows);
+    att_register_rnn_avx2(&t->rnn);
+    att_register_limits_avx2(&t->limits);
 }
 
-static void build(void)
+static void register_avx512(att_kernels *t)
 {
-    for (int isa = ATT_ISA_REF; isa <= ATT_ISA_AVX512; isa++)
-        tables[isa] = (att_kernels){.isa = (att_isa)isa, .rows = att_rows_ref, .rnn = att_rnn_ref};
-    build_rows();
-    att_register_gemm_portable(&tables[ATT_ISA_PORTABLE]);
-#if defined(ATT_HAVE_X86)
-    att_register_gemm_avx2(&tables[ATT_ISA_AVX2]);
-    att_register_gemm_avx512(&tables[ATT_ISA_AVX512]);
-#endif
-    build_attention();
+    att_register_gemm_avx512(t);
+    att_register_attention_avx512(&t->attention);
+    att_register_additive_avx512(&t->attention);
+    att_register_dot_avx512(&t->attention);
+    att_register_rows_avx512(&t->rows);
+    att_register_rnn_avx512(&t->rnn);
+    att_register_limits_avx512(&t->limits);
 }
+#endif
 
 att_isa att_isa_detect(void)
 {
@@ -87,6 +79,20 @@ att_isa att_isa_detect(void)
     if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma")) return ATT_ISA_AVX2;
 #endif
     return ATT_ISA_PORTABLE;
+}
+
+/* A variant's register function is itself compiled for that instruction set, so only those that the machine has may
+ * run; the tables above stay the reference and are never handed out. */
+static void build(void)
+{
+    for (int isa = ATT_ISA_REF; isa <= ATT_ISA_AVX512; isa++)
+        tables[isa] = (att_kernels){.isa = (att_isa)isa, .rows = att_rows_ref, .rnn = att_rnn_ref};
+    register_portable(&tables[ATT_ISA_PORTABLE]);
+#if defined(ATT_HAVE_X86)
+    att_isa machine = att_isa_detect();
+    if (machine >= ATT_ISA_AVX2) register_avx2(&tables[ATT_ISA_AVX2]);
+    if (machine >= ATT_ISA_AVX512) register_avx512(&tables[ATT_ISA_AVX512]);
+#endif
 }
 
 const att_kernels *att_kernels_for(const att_exec *exec)
