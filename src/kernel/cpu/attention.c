@@ -28,10 +28,7 @@ static int64_t scratch_floats(const att_attention_problem *p)
 
 static block block_of(const att_score_kernels *core, const att_attention_problem *p, int64_t b, int64_t h, float *s)
 {
-    block x = {
-        .t = {.p = p, .b = b, .h = h, .hkv = h / (p->Hq / p->Hkv)},
-          .core = core
-    };
+    block x = {.t = {.p = p, .b = b, .h = h, .hkv = h / (p->Hq / p->Hkv)}, .core = core};
     x.s = s;
     x.slope = x.s + ATT_QUERY_BLOCK * ROW;
     x.dp = x.slope + ATT_QUERY_BLOCK * ROW;
