@@ -137,7 +137,7 @@ static void check_gradient(attention_run *run, const char *name, const att_view 
 {
     if (!x->data || !dx->data) return;
     const double h = 1e-5;
-    int64_t n = att_view_count(x), step = 1 + n / 60; /* at most 60 elements of each */
+    int64_t n = att_view_count(x), step = 1 + n / 24; /* at most 24 elements of each */
     for (int64_t i = 0; i < n; i += step) {
         double at = attention_get(x, i);
         if (isinf(at)) continue;
