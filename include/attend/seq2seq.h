@@ -57,6 +57,7 @@ typedef struct att_seq2seq_memory {
     att_node *states;  /* (Ts,B,2U) */
     att_node *keys;    /* (Ts,B,A), with attention */
     att_node *context; /* (B,2U), without attention: the fixed context */
+    att_view prepared; /* the keys prepared for all steps, with additive attention */
     att_view lengths;  /* (B) */
 } att_seq2seq_memory;
 

@@ -224,9 +224,10 @@ void att_seq2seq_encode(att_tape *tape, const att_seq2seq *m, const att_view *so
         if (att_tape_status(tape) != ATT_OK) return;
     }
     memory->states = x;
-    if (attends(c))
+    if (attends(c)) {
         memory->keys = att_aligner_keys(tape, &m->aligner, x);
-    else
+        memory->prepared = att_aligner_prepare(tape, &m->aligner, memory->keys);
+    } else
         memory->context = fixed_context(tape, m, x);
     int64_t B = source->dim[1];
     for (int64_t l = 0; l < c->decoder_layers; l++) {
@@ -256,7 +257,8 @@ static att_node *attend(att_tape *tape, const att_seq2seq *m, const att_seq2seq_
                         att_view *weights)
 {
     if (!attends(&m->config)) return repeated_context(tape, memory->context, query);
-    return att_aligner_attend(tape, &m->aligner, query, memory->keys, memory->states, &memory->lengths, weights);
+    return att_aligner_attend(tape, &m->aligner, query, memory->keys, &memory->prepared, memory->states,
+                              &memory->lengths, weights);
 }
 
 /* The decoder layers, from the first one's gates (R,G*D). */

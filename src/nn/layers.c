@@ -123,8 +123,14 @@ static att_node *as_heads(att_tape *tape, att_node *x)
                             (int64_t[]){v->dim[1], 1, v->dim[0], v->dim[2]});
 }
 
+att_view att_aligner_prepare(att_tape *tape, const att_aligner *layer, att_node *keys)
+{
+    if (layer->kind != ATT_ALIGNMENT_ADDITIVE || att_tape_status(tape) != ATT_OK) return (att_view){0};
+    return att_tape_prepare_keys(tape, as_heads(tape, keys));
+}
+
 att_node *att_aligner_attend(att_tape *tape, const att_aligner *layer, att_node *query, att_node *keys,
-                             att_node *memory, const att_view *lengths, att_view *weights)
+                             const att_view *prepared, att_node *memory, const att_view *lengths, att_view *weights)
 {
     att_node *q = layer->query.kernel ? att_linear_apply(tape, &layer->query, query, ATT_ACT_NONE) : query;
     if (att_tape_status(tape) != ATT_OK) return q;
@@ -136,6 +142,7 @@ att_node *att_aligner_attend(att_tape *tape, const att_aligner *layer, att_node 
                                 .v = as_heads(tape, memory),
                                 .score_w = parameter_or_null(tape, layer->score)};
     if (lengths) in.key_lengths = *lengths;
+    if (prepared) in.k_prepared = *prepared;
     att_node *o = att_tape_attention(tape, &desc, &in, weights);
     return att_tape_reshape(tape, o, 2, (int64_t[]){rows, att_node_value(memory)->dim[2]});
 }

@@ -53,9 +53,11 @@ att_status att_aligner_create(att_params *params, const char *name, att_alignmen
                               int64_t key_units, int64_t units, att_aligner *out);
 /* The part of the keys that does not depend on the query: memory (T,B,K) -> (T,B,D). */
 att_node *att_aligner_keys(att_tape *tape, const att_aligner *layer, att_node *memory);
+/* What every query of the same keys can share; an absent view where there is nothing to prepare. */
+att_view att_aligner_prepare(att_tape *tape, const att_aligner *layer, att_node *keys);
 /* Context (B*R,K) of queries (B*R,Q): R queries for each of B sentences; lengths (B). *weights (B,1,R,T) if not NULL.
  */
 att_node *att_aligner_attend(att_tape *tape, const att_aligner *layer, att_node *query, att_node *keys,
-                             att_node *memory, const att_view *lengths, att_view *weights);
+                             const att_view *prepared, att_node *memory, const att_view *lengths, att_view *weights);
 
 #endif

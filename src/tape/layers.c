@@ -152,6 +152,17 @@ static att_status attention_backward(att_tape *tape, att_record *record)
     return att_attention_backward(&r->desc, &tape->exec, &grad, &r->out, &r->in, scratch);
 }
 
+att_view att_tape_prepare_keys(att_tape *tape, att_node *k)
+{
+    att_node *prepared;
+    if (tape->status != ATT_OK) return (att_view){0};
+    att_status status = att_tape_new_node(tape, k->value.ndim, k->value.dim, NULL, false, &prepared);
+    if (status == ATT_OK) status = att_attention_prepare_keys(&tape->exec, &prepared->value, &k->value);
+    if (status == ATT_OK) return prepared->value;
+    att_tape_fail(tape, status);
+    return (att_view){0};
+}
+
 att_node *att_tape_attention(att_tape *tape, const att_attention_desc *desc, const att_tape_attention_in *in,
                              att_view *weights)
 {
@@ -176,7 +187,8 @@ att_node *att_tape_attention(att_tape *tape, const att_attention_desc *desc, con
                                .score_w = value_or_absent(in->score_w),
                                .mask = in->mask,
                                .bias = value_or_absent(in->bias),
-                               .key_lengths = in->key_lengths};
+                               .key_lengths = in->key_lengths,
+                               .k_prepared = in->k_prepared};
     TAPE_TRY(tape, attention_scratch(tape, desc, &values, &scratch));
     TAPE_TRY(tape, att_attention_forward(desc, &tape->exec, &out, &values, scratch));
     if (weights) *weights = w->value;
