@@ -41,7 +41,8 @@ typedef struct att_translation {
 } att_translation;
 
 /* Translate lines[n]; results[i * n_best + r] is translation r of line i. Free with att_translations_free. The same
- * bits for any number of threads, any batch and any order of the lines. `progress`, if not NULL, is called with the
+ * bits for any number of threads, any batch and any order of the lines. Where the search finds fewer than n_best, the
+ * rest are "" with score and log_probability -infinity. `progress`, if not NULL, is called with the
  * number of finished lines; returning non-zero stops with ATT_E_INTERRUPTED. */
 ATT_API att_status att_translate(att_translator *translator, const att_translate_options *options,
                                  const att_text *lines, int64_t n, att_translation *results,

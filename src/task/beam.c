@@ -125,14 +125,16 @@ static void insert(candidate *list, int64_t *n, int64_t most, candidate c)
     list[i] = c;
 }
 
-static int64_t collect(const search *s, int64_t b, candidate *list)
+/* At the length limit a hypothesis can only end. */
+static int64_t collect(const search *s, int64_t b, bool last, candidate *list)
 {
     int64_t n = 0, most = 2 * s->k;
+    int32_t from = last ? ATT_TOKEN_EOS : 0, to = last ? ATT_TOKEN_EOS + 1 : (int32_t)s->V;
     for (int64_t r = b * s->k; r < (b + 1) * s->k; r++) {
         if (s->live[r] == minus_infinity) continue;
         const float *x = s->logits + r * s->V;
         double offset = s->live[r] - log_sum_exp(x, s->V);
-        for (int32_t v = 0; v < s->V; v++) {
+        for (int32_t v = from; v < to; v++) {
             if (v == ATT_TOKEN_PAD || v == ATT_TOKEN_BOS) continue;
             double p = offset + (double)x[v];
             if (n == most && p <= list[n - 1].log_probability) continue;
@@ -188,10 +190,10 @@ static void choose(void *ctx, int64_t b, int worker)
         kill_rows(s, b, 0);
         return;
     }
-    int64_t n = collect(s, b, list), rows = 0;
     bool last = s->step >= s->limit[b];
+    int64_t n = collect(s, b, last, list), rows = 0;
     for (int64_t c = 0; c < n && rows < s->k && s->done_count[b] < s->k; c++) {
-        if (list[c].token == ATT_TOKEN_EOS || last) {
+        if (list[c].token == ATT_TOKEN_EOS) {
             if (c < s->k) finish(s, b, list[c].log_probability, list[c].row);
             continue;
         }
@@ -315,7 +317,8 @@ att_status att_beam_search(att_translator *t, const att_translate_options *o, co
                 .Ts = batch->Ts,
                 .V = att_seq2seq_configuration(t->model)->target_vocabulary};
     att_arena_init(&s.arena, t->allocator);
-    memset(out, 0, (size_t)(batch->B * o->n_best) * sizeof *out);
+    for (int64_t i = 0; i < batch->B * o->n_best; i++)
+        out[i] = (att_hypothesis){.score = minus_infinity, .log_probability = minus_infinity};
     att_status status = run(&s, out);
     att_arena_destroy(&s.arena);
     return status;
