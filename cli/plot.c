@@ -372,11 +372,13 @@ int cli_draw_log(const char *log, const char *picture)
 {
     FILE *input = fopen(log, "r");
     if (!input) return cli_failed("%s: %s", log, strerror(errno));
-    bool quiet = cli.quiet;
+    bool quiet = cli.quiet, json = cli.json;
     cli.quiet = true;
+    cli.json = false;
     set.output = picture;
     int status = plot_log(input, log);
     cli.quiet = quiet;
+    cli.json = json;
     fclose(input);
     return status;
 }
