@@ -5,6 +5,7 @@
 #include <limits.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include <attend/plot.h>
 
@@ -372,11 +373,13 @@ int cli_draw_log(const char *log, const char *picture)
 {
     FILE *input = fopen(log, "r");
     if (!input) return cli_failed("%s: %s", log, strerror(errno));
-    bool quiet = cli.quiet;
+    bool quiet = cli.quiet, json = cli.json;
     cli.quiet = true;
+    cli.json = false;
     set.output = picture;
     int status = plot_log(input, log);
     cli.quiet = quiet;
+    cli.json = json;
     fclose(input);
     return status;
 }
@@ -401,6 +404,9 @@ static int copy_stream(FILE *from, const char *name, FILE **out)
 static int open_input(const char *path, const char *name, FILE **out)
 {
     if (strcmp(path, "-") == 0) return copy_stream(stdin, name, out);
+    struct stat kind;
+    if (stat(path, &kind) == 0 && S_ISDIR(kind.st_mode))
+        return cli_wrong("%s: is a directory, expected an attention file or a training log", path);
     FILE *input = fopen(path, "rb");
     if (!input)
         return errno == ENOENT ? cli_wrong("%s: it does not exist", path) : cli_failed("%s: %s", path, strerror(errno));

@@ -19,16 +19,23 @@ static const cli_option options[] = {
 };
 /* clang-format on */
 
-static struct {
-    double value;
-    const char *name;
-    int64_t step;
-} best;
+/* The resolved recipe beside the checkpoints: what was run is never in doubt. */
+static att_status keep_recipe(const att_recipe *recipe)
+{
+    char path[4200], *text;
+    snprintf(path, sizeof path, "%s/recipe.yaml", recipe->run.folder);
+    att_status st = att_options_to_yaml(att_recipe_options(), recipe, &text);
+    if (st != ATT_OK) return st;
+    st = att_file_write_text(path, text, strlen(text));
+    att_string_free(text);
+    return st;
+}
 
 static int on_progress(void *ctx, const att_train_progress *p)
 {
     char rate[96];
-    (void)ctx;
+    static bool kept;
+    if (!kept) kept = keep_recipe(ctx) == ATT_OK; /* a run that is killed later has it too */
     snprintf(rate, sizeof rate, "epoch %lld, loss %.3f, %.0f tokens/s", (long long)p->epoch + 1, p->loss,
              p->tokens_per_second);
     cli_progress_update((double)p->step, rate);
@@ -44,11 +51,6 @@ static void on_validated(void *ctx, int64_t step, const att_validation *v, int i
         at += snprintf(line + at, sizeof line - (size_t)at, "%s%s %.4g", i ? ", " : "", v->score[i].name,
                        v->score[i].value);
     cli_note("step %lld: %s%s", (long long)step, line, is_best ? " (best so far)" : "");
-    if (is_best) {
-        best.value = v->score[0].value;
-        best.name = v->score[0].name;
-        best.step = step;
-    }
     snprintf(log, sizeof log, "%s/log.jsonl", recipe->run.folder);
     snprintf(picture, sizeof picture, "%s/curves.png", recipe->run.folder);
     cli_draw_log(log, picture);
@@ -88,16 +90,48 @@ static att_status read_recipe(int argc, char **argv, att_recipe *recipe)
     return st == ATT_OK ? default_folder(recipe, argv[0]) : st;
 }
 
-/* The resolved recipe beside the checkpoints: what was run is never in doubt. */
-static att_status keep_recipe(const att_recipe *recipe)
+typedef struct best_score {
+    json_int_t step; /* 0: none */
+    char name[32];
+    double value;
+} best_score;
+
+/* A run that was continued may have had its best before: the log knows. */
+static best_score read_best(const att_recipe *recipe)
 {
-    char path[4200], *text;
-    snprintf(path, sizeof path, "%s/recipe.yaml", recipe->run.folder);
-    att_status st = att_options_to_yaml(att_recipe_options(), recipe, &text);
-    if (st != ATT_OK) return st;
-    st = att_file_write_text(path, text, strlen(text));
-    att_string_free(text);
-    return st;
+    char path[4200], line[4096];
+    best_score best = {0};
+    snprintf(path, sizeof path, "%s/log.jsonl", recipe->run.folder);
+    FILE *log = fopen(path, "r");
+    while (log && fgets(line, sizeof line, log)) {
+        const char *key;
+        json_t *value, *object = json_loads(line, 0, NULL);
+        if (json_is_true(json_object_get(object, "best"))) {
+            best.step = json_integer_value(json_object_get(object, "step"));
+            json_object_foreach(object, key, value)
+            {
+                if (strncmp(key, "valid_", 6) != 0) continue;
+                snprintf(best.name, sizeof best.name, "%s", key + 6); /* the first is the metric */
+                best.value = json_number_value(value);
+                break;
+            }
+        }
+        json_decref(object);
+    }
+    if (log) fclose(log);
+    return best;
+}
+
+static int report(const att_recipe *recipe)
+{
+    best_score best = read_best(recipe);
+    if (cli.json)
+        return cli_print_json(json_pack("{s:s, s:I, s:s, s:f}", "folder", recipe->run.folder, "best_step", best.step,
+                                        "metric", best.name, "value", best.value));
+    if (best.step)
+        printf("best: step %lld, %s %.4g\nmodel: %s/best.att\n", (long long)best.step, best.name, best.value,
+               recipe->run.folder);
+    return CLI_DONE;
 }
 
 static int train(att_recipe *recipe)
@@ -109,14 +143,7 @@ static int train(att_recipe *recipe)
     att_status st = att_train_translator(recipe, &exec, set.resume, &hooks);
     cli_progress_end();
     if (st == ATT_OK) st = keep_recipe(recipe);
-    if (st != ATT_OK) return cli_fail(st);
-    if (cli.json)
-        return cli_print_json(json_pack("{s:s, s:I, s:s, s:f}", "folder", recipe->run.folder, "best_step",
-                                        (json_int_t)best.step, "metric", best.name ? best.name : "", "value",
-                                        best.value));
-    if (best.name) printf("best: step %lld, %s %.4g\n", (long long)best.step, best.name, best.value);
-    printf("model: %s/best.att\n", recipe->run.folder);
-    return CLI_DONE;
+    return st == ATT_OK ? report(recipe) : cli_fail(st);
 }
 
 static int run(int argc, char **argv)

@@ -109,13 +109,6 @@ static int write_results(const outputs *out, const att_translation *results, int
 
 static const char *model_path, *input_name;
 
-static int stopped(void *ctx, int64_t done)
-{
-    (void)ctx;
-    (void)done;
-    return cli_interrupted;
-}
-
 /* Invalid input is named by file and line. */
 static int check_lines(const lines *in, int64_t first)
 {
@@ -137,7 +130,7 @@ static int translate_chunk(att_translator *t, const att_translate_options *o, co
     if (status) return status;
     att_translation *results = calloc((size_t)(in->n * o->n_best), sizeof *results);
     if (!results) return cli_failed("out of memory");
-    att_status st = att_translate(t, o, in->line, in->n, results, stopped, NULL);
+    att_status st = att_translate(t, o, in->line, in->n, results, NULL, NULL);
     status = st == ATT_OK ? write_results(out, results, in->n, o->n_best, first) : cli_fail(st);
     att_translations_free(results, in->n * o->n_best);
     free(results);
@@ -162,6 +155,7 @@ static int translate_all(att_translator *t, const att_translate_options *o, FILE
         if (!interactive) cli_progress_update((double)done, NULL);
     }
     cli_progress_end();
+    if (status == CLI_DONE && ferror(input)) status = cli_wrong("%s: %s", input_name, strerror(errno));
     free(in.line);
     free(in.owned);
     return status;
@@ -211,7 +205,6 @@ static int run(int argc, char **argv)
     if (st != ATT_OK) return cli_fail(st);
     FILE *input = from_stdin ? stdin : fopen(argv[1], "r");
     int status = input ? CLI_DONE : cli_wrong("%s: %s", argv[1], strerror(errno));
-    cli_catch_interrupt();
     if (input) status = with_outputs(t, input, from_stdin && isatty(STDIN_FILENO));
     if (input && input != stdin) fclose(input);
     att_translator_destroy(t);

@@ -2,6 +2,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include <attend/file.h>
+
 #include "task/dataset.h"
 #include "task/translator.h"
 
@@ -66,6 +68,52 @@ static att_status train_tokenizers(const training *j, att_tokenizer **source, at
     return status;
 }
 
+/* The keys that a run may change when it is continued: where things are, how long it goes on, what is kept, and how the
+ * model decodes later. Any other would make it a run that no recipe describes. */
+static bool may_change(const char *key)
+{
+    static const char *const free_keys[] = {"data.folder",      "data.test",        "train.folder",  "train.steps",
+                                            "train.save_every", "train.keep_every", "train.patience"};
+    for (size_t i = 0; i < sizeof free_keys / sizeof *free_keys; i++)
+        if (strcmp(key, free_keys[i]) == 0) return true;
+    return strncmp(key, "decode.", strlen("decode.")) == 0;
+}
+
+/* The value inside {"section":{"name":value}}. */
+static void value_inside(const char *json, const char *key, char *out, size_t room)
+{
+    size_t before = strlen(key) + strlen("{\"\":{\"\":") - 1, bytes = strlen(json);
+    snprintf(out, room, "%.*s", (int)(bytes - before - 2), json + before);
+}
+
+static att_status refuse_change(const att_options *one, const att_recipe *now, const att_recipe *then, const char *path)
+{
+    const char *key = one->option[0].key;
+    char *a = NULL, *b = NULL, found[128], expected[128];
+    att_status status = att_options_to_json(one, now, &a);
+    if (status == ATT_OK) status = att_options_to_json(one, then, &b);
+    if (status == ATT_OK) {
+        value_inside(a, key, found, sizeof found);
+        value_inside(b, key, expected, sizeof expected);
+        status =
+            att_fail(ATT_E_VALUE, "%s: %s, expected %s as in %s, which is to be resumed", key, found, expected, path);
+    }
+    att_string_free(a);
+    att_string_free(b);
+    return status;
+}
+
+static att_status check_unchanged(const att_recipe *now, const att_recipe *then, const char *path)
+{
+    const att_options *table = att_recipe_options();
+    for (int64_t i = 0; i < table->count; i++) {
+        const att_options one = {&table->option[i], 1, table->bytes, 0};
+        if (!may_change(one.option->key) && !att_options_equal(&one, now, then))
+            return refuse_change(&one, now, then, path);
+    }
+    return ATT_OK;
+}
+
 /* When a run is continued its vocabularies come from the checkpoint: they do not depend on the data being found again.
  */
 static att_status resumed_parts(training *j)
@@ -74,12 +122,14 @@ static att_status resumed_parts(training *j)
     att_translator *old;
     int n = snprintf(path, sizeof path, "%s/last.att", j->recipe->run.folder);
     ATT_REQUIRE(n > 0 && (size_t)n < sizeof path, ATT_E_VALUE, "train.folder: the path is too long");
+    ATT_REQUIRE(att_file_exists(path), ATT_E_MISSING, "%s: no such file, so there is nothing to resume", path);
     ATT_TRY(att_translator_load(path, &j->exec, NULL, &old));
     att_seq2seq_config config = j->recipe->model;
     config.source_vocabulary = att_tokenizer_size(old->source);
     config.target_vocabulary = att_tokenizer_size(old->target);
     att_seq2seq *model;
-    att_status status = att_seq2seq_create(&config, (uint64_t)j->recipe->train.seed, 1, NULL, &model);
+    att_status status = check_unchanged(j->recipe, &old->recipe, path);
+    if (status == ATT_OK) status = att_seq2seq_create(&config, (uint64_t)j->recipe->train.seed, 1, NULL, &model);
     if (status == ATT_OK) {
         att_tokenizer *source = old->source, *target = old->target;
         old->source = old->target = NULL;
@@ -205,9 +255,8 @@ static att_status prepare(training *j, int resume)
     ATT_TRY(att_recipe_pairs(r, "valid", &j->valid));
     note(j, "%lld training pairs, %lld for validation", (long long)j->train.count, (long long)j->valid.count);
     ATT_TRY(resume ? resumed_parts(j) : fresh_parts(j));
-    note(j, "vocabularies of %lld and %lld tokens, %.2f million parameters",
-         (long long)att_tokenizer_size(j->t->source), (long long)att_tokenizer_size(j->t->target),
-         1e-6 * (double)att_params_elements(att_seq2seq_params(j->t->model)));
+    note(j, "vocabularies of %lld and %lld tokens, %lld parameters", (long long)att_tokenizer_size(j->t->source),
+         (long long)att_tokenizer_size(j->t->target), (long long)att_params_elements(att_seq2seq_params(j->t->model)));
     ATT_TRY(make_metadata(j));
     return att_dataset_create(&j->train, j->t->source, j->t->target, r->data.max_length, &j->data);
 }

@@ -54,14 +54,33 @@ static att_status new_floats(int64_t n, float **out)
     return ATT_OK;
 }
 
+/* Make sure that state.batch is a batch of a planned epoch. */
+static att_status plan(att_trainer *t)
+{
+    att_train_state *s = &t->state;
+    if (t->planned_epoch == s->epoch && s->batch < t->batches) return ATT_OK;
+    if (t->planned_epoch == s->epoch) {
+        s->epoch++;
+        s->batch = 0;
+    }
+    ATT_TRY(t->job->plan(t->job->ctx, s->epoch, &t->batches));
+    t->planned_epoch = s->epoch;
+    ATT_REQUIRE(t->batches > 0, ATT_E_VALUE, "training: an epoch without a batch");
+    if (s->batch < t->batches) return ATT_OK;
+    s->epoch++; /* a checkpoint at the very end of its epoch */
+    s->batch = 0;
+    return plan(t);
+}
+
 static att_status start(att_trainer *t, bool resume)
 {
     char path[4096];
     int64_t n = att_params_elements(t->job->params);
-    ATT_TRY(make_folder(t->folder));
     ATT_TRY(att_trainer_path(t, "last.att", path, sizeof path));
     ATT_REQUIRE(resume || !att_file_exists(path), ATT_E_VALUE,
                 "%s exists: continue it with --resume, or choose another folder (train.folder=...) or remove it", path);
+    if (!resume) ATT_TRY(plan(t)); /* what cannot be trained on leaves no folder */
+    ATT_TRY(make_folder(t->folder));
     ATT_TRY(att_tape_create(&t->exec, NULL, &t->tape));
     ATT_TRY(new_floats(n, &t->m));
     ATT_TRY(new_floats(n, &t->v));
@@ -81,24 +100,6 @@ static void stop(att_trainer *t)
     att_free(NULL, t->m, bytes);
     att_free(NULL, t->v, bytes);
     att_free(NULL, t->average, bytes);
-}
-
-/* Make sure that state.batch is a batch of a planned epoch. */
-static att_status plan(att_trainer *t)
-{
-    att_train_state *s = &t->state;
-    if (t->planned_epoch == s->epoch && s->batch < t->batches) return ATT_OK;
-    if (t->planned_epoch == s->epoch) {
-        s->epoch++;
-        s->batch = 0;
-    }
-    ATT_TRY(t->job->plan(t->job->ctx, s->epoch, &t->batches));
-    t->planned_epoch = s->epoch;
-    ATT_REQUIRE(t->batches > 0, ATT_E_VALUE, "training: an epoch without a batch");
-    if (s->batch < t->batches) return ATT_OK;
-    s->epoch++; /* a checkpoint at the very end of its epoch */
-    s->batch = 0;
-    return plan(t);
 }
 
 /* Gradients of the next `accumulate` batches (fewer at the end of an epoch), averaged over their rows. */
@@ -180,6 +181,7 @@ static att_status between_steps(att_trainer *t)
         snprintf(name, sizeof name, "step-%lld.att", (long long)step);
         ATT_TRY(att_trainer_save_weights(t, name));
     }
+    if (t->state.skipped_in_a_row > 0 && !last) return ATT_OK; /* the run may be diverging: keep the last good one */
     if (validated || (o->save_every > 0 && step % o->save_every == 0)) return att_trainer_save_last(t);
     return ATT_OK;
 }
@@ -235,7 +237,7 @@ static att_status run(att_trainer *t)
         double paused = now();
         ATT_TRY(between_steps(t));
         window_start += now() - paused;
-        if (asked)
+        if (asked && t->state.step < t->options->steps && !t->state.finished)
             return att_fail(ATT_E_INTERRUPTED, "stopped at step %lld; %s/last.att continues with --resume",
                             (long long)t->state.step, t->folder);
     }
