@@ -150,6 +150,11 @@ static att_status keep_attention(const job *j, const line *source, const att_hyp
 static att_status keep(const job *j, const line *source, const att_hypothesis *h, int64_t Ts, att_translation *out)
 {
     growing g = {0};
+    att_hypothesis nothing = *h;
+    if (source->n < 2) { /* </s> alone: a line without words has a translation without words */
+        nothing.n = 0;
+        h = &nothing;
+    }
     out->score = h->score;
     out->log_probability = h->log_probability;
     att_status status = h->tokens ? text_of(j, source, h, Ts, &g) : append(&g, "", 0);

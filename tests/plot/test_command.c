@@ -115,7 +115,7 @@ static void mistakes_are_named(void **state)
     } bad[] = {
         {"", 2, "FILE"},
         {"absent.jsonl", 2, "absent.jsonl"},
-        {".", 1, "directory"},
+        {".", 2, "directory"},
         {"empty.jsonl", 2, "empty"},
         {"text.jsonl", 2, "neither an attention file"},
         {"ragged.jsonl -o x.png", 2, "ragged.jsonl:1: "},

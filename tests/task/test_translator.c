@@ -323,7 +323,9 @@ static void odd_lines(void **state)
         assert_non_null(got[i].text);
         assert_false(isnan(got[i].score));
     }
+    assert_string_equal(got[0].text, ""); /* nothing in, nothing out */
     assert_int_equal(got[0].cols, 1);
+    assert_int_equal(got[0].rows, 1);
     assert_int_equal(got[6].cols, 201);
     att_translations_free(got, 8);
     assert_ok(att_translate(t, &o, lines, 0, got, NULL, NULL));
