@@ -93,7 +93,7 @@ static int write_results(const outputs *out, const att_translation *results, int
 {
     for (int64_t i = 0; i < n * n_best; i++) {
         const att_translation *t = &results[i];
-        if (n_best > 1 && !t->source && i % n_best > 0 && t->text[0] == '\0') continue; /* the search found fewer */
+        if (i % n_best > 0 && isinf(t->score)) continue; /* the search found fewer */
         if (n_best > 1)
             fprintf(out->text, "%lld\t%.4f\t%s\n", (long long)(first + i / n_best + 1), t->score, t->text);
         else

@@ -142,7 +142,8 @@ typedef struct att_loss {
     int64_t correct; /* of them, how many were predicted */
 } att_loss;
 /* Cross-entropy of logits (..., V) against int32 targets (...; < 0 does not count), see ops.h. Its gradient, times
- * `scale`, starts the backward and REPLACES the logits: they must have no other use. */
+ * `scale`, starts the backward and REPLACES the logits: they must have no other use, and come from an operation whose
+ * backward does not read its result (a linear one without activation). */
 ATT_API void att_tape_cross_entropy(att_tape *tape, att_node *logits, const att_view *target, double smoothing,
                                     double scale, att_loss *loss);
 /* Start the backward at `x` with the given gradient (same shape). */
