@@ -342,7 +342,7 @@ static graph make_graph(const gradient_case *c, const att_exec *exec)
     assert_ok(att_tape_create(exec, NULL, &g.tape));
     for (int i = 0; i < c->inputs; i++) {
         if (!present(c, i)) continue;
-        char name[16];
+        char name[32];
         int ndim = 0;
         while (ndim < MOST_DIMS && c->dim[i][ndim]) ndim++;
         snprintf(name, sizeof name, "input %d", i);
