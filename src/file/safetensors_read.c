@@ -45,26 +45,11 @@ typedef struct known_dtype {
 } known_dtype;
 
 static const known_dtype known[] = {
-    {"F32",     32, 1, ATT_F32 },
-    {"F64",     64, 1, ATT_F64 },
-    {"F16",     16, 1, ATT_F16 },
-    {"BF16",    16, 1, ATT_BF16},
-    {"I8",      8,  1, ATT_I8  },
-    {"I32",     32, 1, ATT_I32 },
-    {"I64",     64, 1, ATT_I64 },
-    {"U8",      8,  1, ATT_U8  },
-    {"BOOL",    8,  1, ATT_U8  },
-    {"I16",     16, 0, ATT_U8  },
-    {"U16",     16, 0, ATT_U8  },
-    {"U32",     32, 0, ATT_U8  },
-    {"U64",     64, 0, ATT_U8  },
-    {"C64",     64, 0, ATT_U8  },
-    {"F8_E4M3", 8,  0, ATT_U8  },
-    {"F8_E5M2", 8,  0, ATT_U8  },
-    {"F8_E8M0", 8,  0, ATT_U8  },
-    {"F6_E2M3", 6,  0, ATT_U8  },
-    {"F6_E3M2", 6,  0, ATT_U8  },
-    {"F4",      4,  0, ATT_U8  },
+    {"F32", 32, 1, ATT_F32},   {"F64", 64, 1, ATT_F64},   {"F16", 16, 1, ATT_F16},   {"BF16", 16, 1, ATT_BF16},
+    {"I8", 8, 1, ATT_I8},      {"I32", 32, 1, ATT_I32},   {"I64", 64, 1, ATT_I64},   {"U8", 8, 1, ATT_U8},
+    {"BOOL", 8, 1, ATT_U8},    {"I16", 16, 0, ATT_U8},    {"U16", 16, 0, ATT_U8},    {"U32", 32, 0, ATT_U8},
+    {"U64", 64, 0, ATT_U8},    {"C64", 64, 0, ATT_U8},    {"F8_E4M3", 8, 0, ATT_U8}, {"F8_E5M2", 8, 0, ATT_U8},
+    {"F8_E8M0", 8, 0, ATT_U8}, {"F6_E2M3", 6, 0, ATT_U8}, {"F6_E3M2", 6, 0, ATT_U8}, {"F4", 4, 0, ATT_U8},
 };
 
 static const known_dtype *find_dtype(const char *name)

@@ -149,7 +149,7 @@ static att_status put_metadata(saving *s)
 {
     att_builder *t = &s->header;
     att_builder_format(t, "{\"%s\":{\"%s\":\"%s\",%s%0*d\"", ATT_METADATA_KEY, ATT_FORMAT_KEY, ATT_FORMAT_VALUE,
-                    ATT_CHECKSUM_MARK, ATT_CHECKSUM_DIGITS, 0);
+                       ATT_CHECKSUM_MARK, ATT_CHECKSUM_DIGITS, 0);
     for (int64_t i = 0; i < s->m; i++) {
         att_builder_append(t, ",", 1);
         ATT_TRY(put_string(t, "", s->metadata[i].key));

@@ -67,8 +67,8 @@ att_status att_tape_new_record(att_tape *tape, size_t bytes, att_status (*backwa
 /* Whether an operation on these inputs has to be recorded. */
 bool att_tape_follows(const att_tape *tape, const att_node *x);
 
-/* Where to add x's gradient. With `fresh` not NULL and no gradient so far, *fresh = true says: write, do not add. For an
- * x that is not followed it is memory that nobody reads. */
+/* Where to add x's gradient. With `fresh` not NULL and no gradient so far, *fresh = true says: write, do not add. For
+ * an x that is not followed it is memory that nobody reads. */
 att_status att_tape_gradient(att_tape *tape, att_node *x, bool *fresh, att_view *out);
 /* The finished gradient of an operation's output; false if none arrived. */
 bool att_tape_arrived(const att_node *x, att_view *out);

@@ -190,10 +190,7 @@ static void kill_leaves_a_whole_file(void **state)
     enum { N = 5000 };
     static float a[N], b[N];
     for (int i = 0; i < N; i++) a[i] = 1, b[i] = 2;
-    const att_named_view view[2] = {
-        {"w", att_view_1d(a, ATT_F32, N)},
-        {"w", att_view_1d(b, ATT_F32, N)}
-    };
+    const att_named_view view[2] = {{"w", att_view_1d(a, ATT_F32, N)}, {"w", att_view_1d(b, ATT_F32, N)}};
     assert_ok(att_file_save(path, &view[0], 1, NULL, 0));
     att_random random = {.seed = 1};
     for (int round = 0; round < 20; round++) {

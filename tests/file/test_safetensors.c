@@ -67,10 +67,7 @@ static const float weights[] = {0.5f, -1.5f, 2.25f, 3.0f, 1e-3f, -7.0f};
 static const int8_t bytes3[] = {-128, 0, 127};
 static const double halves[] = {0.5, 0.25};
 static const int64_t ids[] = {1, -2};
-static const att_metadata metadata[] = {
-    {"config",  "{\"a\":\"\\u00fc\"}"},
-    {"größe", "„ja“\n"         }
-};
+static const att_metadata metadata[] = {{"config", "{\"a\":\"\\u00fc\"}"}, {"größe", "„ja“\n"}};
 
 static int64_t sample(att_named_view out[8])
 {
@@ -249,14 +246,8 @@ static void impossible_requests(void **state)
     (void)state;
     float x[2] = {1, 2};
     att_file *f;
-    att_named_view t[2] = {
-        {"a", att_view_1d(x, ATT_F32, 2)},
-        {"a", att_view_1d(x, ATT_F32, 2)}
-    };
-    att_metadata m[2] = {
-        {"k", "v"},
-        {"k", "w"}
-    };
+    att_named_view t[2] = {{"a", att_view_1d(x, ATT_F32, 2)}, {"a", att_view_1d(x, ATT_F32, 2)}};
+    att_metadata m[2] = {{"k", "v"}, {"k", "w"}};
     assert_ok(att_file_save(path, t, 1, m, 1));
     assert_int_equal(att_file_save(path, t, 2, NULL, 0), ATT_E_VALUE);
     assert_string_equal(att_last_error(), "tensor 'a': is there twice");
@@ -341,52 +332,56 @@ typedef struct hostile {
 } hostile;
 
 static const hostile cases[] = {
-    {"{}",                                                                                   0, NULL                                                  },
-    {"{\"a\":{\"dtype\":\"F32\",\"shape\":[1],\"data_offsets\":[0,4]}}",                     4, NULL                                                  },
-    {"{\"a\":{\"dtype\":\"F32\",\"shape\":[1],\"data_offsets\":[0,4],\"x\":[1]}}   ",        4, NULL                                                  },
+    {"{}", 0, NULL},
+    {"{\"a\":{\"dtype\":\"F32\",\"shape\":[1],\"data_offsets\":[0,4]}}", 4, NULL},
+    {"{\"a\":{\"dtype\":\"F32\",\"shape\":[1],\"data_offsets\":[0,4],\"x\":[1]}}   ", 4, NULL},
     {"{\"b\":{\"dtype\":\"U8\",\"shape\":[1],\"data_offsets\":[0,1]},"
-     "\"a\":{\"dtype\":\"F64\",\"shape\":[1],\"data_offsets\":[1,9]}}",                 9, NULL                                                  },
-    {"{\"a\":{\"dtype\":\"X9\",\"shape\":[1],\"data_offsets\":[0,4]}}",                      4, NULL                                                  },
-    {"{\"a\":{\"dtype\":\"U8\",\"shape\":[1,1,1,1,1,1,1],\"data_offsets\":[0,1]}}",          1, NULL                                                  },
-    {"{}",                                                                                   1, "1 bytes after the last tensor"                       },
-    {" {}",                                                                                  0, "does not begin with '{'"                             },
-    {"[]",                                                                                   0, "does not begin with '{'"                             },
-    {"{]",                                                                                   0, "not valid JSON at byte"                              },
-    {"{}x",                                                                                  0, "not valid JSON at byte"                              },
-    {"{\"a\xff\":1}",                                                                        0, "not valid JSON at byte"                              },
-    {"{\"a\":1}",                                                                            0, "tensor 'a': not a JSON object"                       },
-    {"{\"a\":{}}",                                                                           0, "tensor 'a': dtype is missing"                        },
-    {"{\"a\":{\"dtype\":1,\"shape\":[],\"data_offsets\":[0,4]}}",                            4, "dtype is missing or not a text"                      },
-    {"{\"a\":{\"dtype\":\"F32\",\"data_offsets\":[0,4]}}",                                   4, "shape is missing"                                    },
-    {"{\"a\":{\"dtype\":\"F32\",\"shape\":1,\"data_offsets\":[0,4]}}",                       4, "shape is missing or not a list"                      },
-    {"{\"a\":{\"dtype\":\"F32\",\"shape\":[1.0],\"data_offsets\":[0,4]}}",                   4, "shape[0] is not a whole number"                      },
-    {"{\"a\":{\"dtype\":\"F32\",\"shape\":[-1],\"data_offsets\":[0,4]}}",                    4, "shape[0] is not a whole number"                      },
-    {"{\"a\":{\"dtype\":\"F32\",\"shape\":[1]}}",                                            4, "data_offsets is missing"                             },
-    {"{\"a\":{\"dtype\":\"F32\",\"shape\":[1],\"data_offsets\":[0]}}",                       4, "data_offsets is missing or not a pair"               },
-    {"{\"a\":{\"dtype\":\"F32\",\"shape\":[1],\"data_offsets\":[0,4,8]}}",                   4, "not a pair"                                          },
-    {"{\"a\":{\"dtype\":\"F32\",\"shape\":[1],\"data_offsets\":[0,\"4\"]}}",                 4, "not whole numbers"                                   },
-    {"{\"a\":{\"dtype\":\"F32\",\"shape\":[1],\"data_offsets\":[4,0]}}",                     4, "[4, 0] are no range"                                 },
-    {"{\"a\":{\"dtype\":\"F32\",\"shape\":[1],\"data_offsets\":[-4,0]}}",                    4, "[-4, 0] are no range"                                },
-    {"{\"a\":{\"dtype\":\"F32\",\"shape\":[1],\"data_offsets\":[0,4]}}",                     3, "ends at byte 4 of the data"                          },
-    {"{\"a\":{\"dtype\":\"F32\",\"shape\":[1],\"data_offsets\":[0,9223372036854775807]}}",   4, "ends at byte 92"                                     },
-    {"{\"a\":{\"dtype\":\"F32\",\"shape\":[1],\"data_offsets\":[0,99999999999999999999]}}",  4, "not valid JSON"                                      },
-    {"{\"a\":{\"dtype\":\"F32\",\"shape\":[2],\"data_offsets\":[0,4]}}",                     4, "mean 8 bytes, but data_offsets 4"                    },
-    {"{\"a\":{\"dtype\":\"F64\",\"shape\":[1],\"data_offsets\":[0,4]}}",                     4, "mean 8 bytes, but data_offsets 4"                    },
-    {"{\"a\":{\"dtype\":\"F4\",\"shape\":[3],\"data_offsets\":[0,1]}}",                      1, "dtype F4"                                            },
-    {"{\"a\":{\"dtype\":\"F32\",\"shape\":[4294967296,4294967296],\"data_offsets\":[0,0]}}", 0, "shape is too large"                                  },
-    {"{\"a\":{\"dtype\":\"F32\",\"shape\":[4611686018427387904,4],\"data_offsets\":[0,0]}}", 0, "too large"                                           },
+     "\"a\":{\"dtype\":\"F64\",\"shape\":[1],\"data_offsets\":[1,9]}}",
+     9, NULL},
+    {"{\"a\":{\"dtype\":\"X9\",\"shape\":[1],\"data_offsets\":[0,4]}}", 4, NULL},
+    {"{\"a\":{\"dtype\":\"U8\",\"shape\":[1,1,1,1,1,1,1],\"data_offsets\":[0,1]}}", 1, NULL},
+    {"{}", 1, "1 bytes after the last tensor"},
+    {" {}", 0, "does not begin with '{'"},
+    {"[]", 0, "does not begin with '{'"},
+    {"{]", 0, "not valid JSON at byte"},
+    {"{}x", 0, "not valid JSON at byte"},
+    {"{\"a\xff\":1}", 0, "not valid JSON at byte"},
+    {"{\"a\":1}", 0, "tensor 'a': not a JSON object"},
+    {"{\"a\":{}}", 0, "tensor 'a': dtype is missing"},
+    {"{\"a\":{\"dtype\":1,\"shape\":[],\"data_offsets\":[0,4]}}", 4, "dtype is missing or not a text"},
+    {"{\"a\":{\"dtype\":\"F32\",\"data_offsets\":[0,4]}}", 4, "shape is missing"},
+    {"{\"a\":{\"dtype\":\"F32\",\"shape\":1,\"data_offsets\":[0,4]}}", 4, "shape is missing or not a list"},
+    {"{\"a\":{\"dtype\":\"F32\",\"shape\":[1.0],\"data_offsets\":[0,4]}}", 4, "shape[0] is not a whole number"},
+    {"{\"a\":{\"dtype\":\"F32\",\"shape\":[-1],\"data_offsets\":[0,4]}}", 4, "shape[0] is not a whole number"},
+    {"{\"a\":{\"dtype\":\"F32\",\"shape\":[1]}}", 4, "data_offsets is missing"},
+    {"{\"a\":{\"dtype\":\"F32\",\"shape\":[1],\"data_offsets\":[0]}}", 4, "data_offsets is missing or not a pair"},
+    {"{\"a\":{\"dtype\":\"F32\",\"shape\":[1],\"data_offsets\":[0,4,8]}}", 4, "not a pair"},
+    {"{\"a\":{\"dtype\":\"F32\",\"shape\":[1],\"data_offsets\":[0,\"4\"]}}", 4, "not whole numbers"},
+    {"{\"a\":{\"dtype\":\"F32\",\"shape\":[1],\"data_offsets\":[4,0]}}", 4, "[4, 0] are no range"},
+    {"{\"a\":{\"dtype\":\"F32\",\"shape\":[1],\"data_offsets\":[-4,0]}}", 4, "[-4, 0] are no range"},
+    {"{\"a\":{\"dtype\":\"F32\",\"shape\":[1],\"data_offsets\":[0,4]}}", 3, "ends at byte 4 of the data"},
+    {"{\"a\":{\"dtype\":\"F32\",\"shape\":[1],\"data_offsets\":[0,9223372036854775807]}}", 4, "ends at byte 92"},
+    {"{\"a\":{\"dtype\":\"F32\",\"shape\":[1],\"data_offsets\":[0,99999999999999999999]}}", 4, "not valid JSON"},
+    {"{\"a\":{\"dtype\":\"F32\",\"shape\":[2],\"data_offsets\":[0,4]}}", 4, "mean 8 bytes, but data_offsets 4"},
+    {"{\"a\":{\"dtype\":\"F64\",\"shape\":[1],\"data_offsets\":[0,4]}}", 4, "mean 8 bytes, but data_offsets 4"},
+    {"{\"a\":{\"dtype\":\"F4\",\"shape\":[3],\"data_offsets\":[0,1]}}", 1, "dtype F4"},
+    {"{\"a\":{\"dtype\":\"F32\",\"shape\":[4294967296,4294967296],\"data_offsets\":[0,0]}}", 0, "shape is too large"},
+    {"{\"a\":{\"dtype\":\"F32\",\"shape\":[4611686018427387904,4],\"data_offsets\":[0,0]}}", 0, "too large"},
     {"{\"a\":{\"dtype\":\"U8\",\"shape\":[2],\"data_offsets\":[0,2]},"
-     "\"b\":{\"dtype\":\"U8\",\"shape\":[2],\"data_offsets\":[1,3]}}",                  3, "tensor 'b': begins at byte 1 of the data, expected 2"},
+     "\"b\":{\"dtype\":\"U8\",\"shape\":[2],\"data_offsets\":[1,3]}}",
+     3, "tensor 'b': begins at byte 1 of the data, expected 2"},
     {"{\"a\":{\"dtype\":\"U8\",\"shape\":[1],\"data_offsets\":[0,1]},"
-     "\"b\":{\"dtype\":\"U8\",\"shape\":[1],\"data_offsets\":[2,3]}}",                  3, "tensor 'b': begins at byte 2 of the data, expected 1"},
-    {"{\"a\":{\"dtype\":\"U8\",\"shape\":[1],\"data_offsets\":[1,2]}}",                      2, "begins at byte 1 of the data, expected 0"            },
+     "\"b\":{\"dtype\":\"U8\",\"shape\":[1],\"data_offsets\":[2,3]}}",
+     3, "tensor 'b': begins at byte 2 of the data, expected 1"},
+    {"{\"a\":{\"dtype\":\"U8\",\"shape\":[1],\"data_offsets\":[1,2]}}", 2, "begins at byte 1 of the data, expected 0"},
     {"{\"a\":{\"dtype\":\"U8\",\"shape\":[0],\"data_offsets\":[0,0]},"
-     "\"a\":{\"dtype\":\"U8\",\"shape\":[0],\"data_offsets\":[0,0]}}",                  0, "duplicate object key"                                },
-    {"{\"__metadata__\":[]}",                                                                0, "__metadata__ is not an object of texts"              },
-    {"{\"__metadata__\":{\"a\":1}}",                                                         0, "metadata 'a' is not a text"                          },
-    {"{\"__metadata__\":{\"a\":\"\\u0000\"}}",                                               0, "not valid JSON"                                      },
-    {"{\"__metadata__\":{\"attend.format\":\"1\"}}",                                         0, "checksum is "                                        },
-    {"{\"a\":{\"dtype\":\"U8\",\"shape\":[[]],\"data_offsets\":[0,0]}}",                     0, "nested deeper"                                       },
+     "\"a\":{\"dtype\":\"U8\",\"shape\":[0],\"data_offsets\":[0,0]}}",
+     0, "duplicate object key"},
+    {"{\"__metadata__\":[]}", 0, "__metadata__ is not an object of texts"},
+    {"{\"__metadata__\":{\"a\":1}}", 0, "metadata 'a' is not a text"},
+    {"{\"__metadata__\":{\"a\":\"\\u0000\"}}", 0, "not valid JSON"},
+    {"{\"__metadata__\":{\"attend.format\":\"1\"}}", 0, "checksum is "},
+    {"{\"a\":{\"dtype\":\"U8\",\"shape\":[[]],\"data_offsets\":[0,0]}}", 0, "nested deeper"},
 };
 
 static void hostile_headers(void **state)
