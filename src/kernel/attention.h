@@ -18,11 +18,17 @@ typedef struct att_grid {
 typedef struct att_attention_problem {
     att_attention_desc desc; /* left, right are small enough that i + q_offset +- them never overflows */
     att_dtype dtype;
-    double scale; /* never 0 */
-    int64_t B, Hq, Hkv, Tq, Tk, D, Dv;
+    att_dtype kv_dtype;                                         /* of k and v: dtype, or a cache's */
+    double scale, temperature;                                  /* never 0 */
+    int64_t B, Hq, Hkv, Tq, Tk, D, Dv, R;                       /* R: entries of relative */
     att_grid q, k, k_prepared, v, mask, bias, lengths, score_w; /* score_w: d step only; lengths: b step only */
-    att_grid o, lse, weights;
-    att_grid d_o, dq, dk, dv, dbias, dscore_w;
+    att_grid query_mask, q_positions, k_positions;              /* b and t steps */
+    att_grid slopes, relative, sinks;                           /* h step; relative: d step over the R entries too */
+    att_grid centre, k_scale, v_scale;
+    att_grid block_starts, block_keys;                                     /* t step */
+    att_grid o, lse, weights, entropy, top_keys, top_weights, column_sums; /* column_sums: t step over keys */
+    int64_t top;                                                           /* n of top_keys (d step over them) */
+    att_grid d_o, dq, dk, dv, dbias, dscore_w, dsinks, drelative, dcentre, d_log_prob, d_entropy;
 } att_attention_problem;
 
 /* The keys lo <= j < hi that window and key length leave to query i of batch entry b; hi <= lo: none. */

@@ -9,14 +9,26 @@
 
 static att_status check_choices(const att_attention_desc *d)
 {
-    ATT_REQUIRE(d->score >= ATT_SCORE_DOT && d->score <= ATT_SCORE_NONE, ATT_E_VALUE,
-                "score: %d, expected ATT_SCORE_DOT, _ADDITIVE or _NONE", (int)d->score);
-    ATT_REQUIRE(d->window >= ATT_WINDOW_ALL && d->window <= ATT_WINDOW_BAND, ATT_E_VALUE,
-                "window: %d, expected ATT_WINDOW_ALL, _CAUSAL or _BAND", (int)d->window);
-    ATT_REQUIRE(d->align >= ATT_ALIGN_SOFTMAX && d->align <= ATT_ALIGN_ARGMAX, ATT_E_VALUE,
-                "align: %d, expected ATT_ALIGN_SOFTMAX or _ARGMAX", (int)d->align);
+    ATT_REQUIRE(d->score >= ATT_SCORE_DOT && d->score <= ATT_SCORE_CUSTOM, ATT_E_VALUE,
+                "score: %d, expected ATT_SCORE_DOT, _ADDITIVE, _NONE or _CUSTOM", (int)d->score);
+    ATT_REQUIRE(d->window >= ATT_WINDOW_ALL && d->window <= ATT_WINDOW_GAUSS, ATT_E_VALUE,
+                "window: %d, expected ATT_WINDOW_ALL, _CAUSAL, _BAND or _GAUSS", (int)d->window);
+    ATT_REQUIRE(d->align >= ATT_ALIGN_SOFTMAX && d->align <= ATT_ALIGN_ENTMAX15, ATT_E_VALUE,
+                "align: %d, expected ATT_ALIGN_SOFTMAX, _ARGMAX, _SAMPLE, _SPARSEMAX or _ENTMAX15", (int)d->align);
     ATT_REQUIRE(d->masked_rows >= ATT_MASKED_ZERO && d->masked_rows <= ATT_MASKED_UNIFORM, ATT_E_VALUE,
                 "masked_rows: %d, expected ATT_MASKED_ZERO or _UNIFORM", (int)d->masked_rows);
+    return ATT_OK;
+}
+
+/* What the descriptor can say and no kernel does yet. */
+static att_status check_served(const att_attention_desc *d, const att_attention_in *in)
+{
+    bool wider = d->score == ATT_SCORE_CUSTOM || d->window == ATT_WINDOW_GAUSS || d->align > ATT_ALIGN_ARGMAX ||
+                 d->temperature != 0 || d->estimator != ATT_ESTIMATOR_NONE || d->block != 0 || in->query_mask.data ||
+                 in->q_positions.data || in->k_positions.data || in->slopes.data || in->relative.data ||
+                 in->sinks.data || in->centre.data || in->block_starts.data || in->block_keys.data ||
+                 in->k_scale.data || in->v_scale.data;
+    ATT_REQUIRE(!wider, ATT_E_UNSUPPORTED, "desc: asks for what no kernel serves");
     return ATT_OK;
 }
 
@@ -122,7 +134,7 @@ static att_status check_sizes(const att_attention_in *in, att_attention_problem 
     ATT_TRY(four_dims("v", &in->v, "(B,Hkv,Tk,Dv)"));
     ATT_REQUIRE(in->q.dtype == ATT_F32 || in->q.dtype == ATT_F64, ATT_E_DTYPE, "q: %s, expected float32 or float64",
                 att_dtype_name(in->q.dtype));
-    p->dtype = in->q.dtype;
+    p->dtype = p->kv_dtype = in->q.dtype;
     p->B = in->q.dim[0];
     p->Hq = in->q.dim[1];
     p->Tq = in->q.dim[2];
@@ -175,6 +187,7 @@ att_status att_attention_check_in(const att_attention_desc *desc, const att_atte
     ATT_REQUIRE(in, ATT_E_VALUE, "in: NULL, expected the inputs");
     ATT_TRY(check_choices(&p->desc));
     ATT_TRY(check_numbers(&p->desc));
+    ATT_TRY(check_served(&p->desc, in));
     ATT_TRY(check_sizes(in, p));
     ATT_TRY(exact("q", &in->q, p->dtype, 4, (int64_t[]){p->B, p->Hq, p->Tq, p->D}, &p->q));
     ATT_TRY(check_keys(in, p));
@@ -184,6 +197,7 @@ att_status att_attention_check_in(const att_attention_desc *desc, const att_atte
     ATT_TRY(check_lengths(in, p));
     p->desc.left = att_min64(p->desc.left, FAR);
     p->desc.right = att_min64(p->desc.right, FAR);
+    p->temperature = 1;
     double usual = p->desc.score == ATT_SCORE_DOT ? 1.0 / sqrt((double)p->D) : 1.0;
     p->scale = p->desc.scale != 0 ? (double)p->desc.scale : usual;
     return ATT_OK;
