@@ -1,188 +1,246 @@
 /* attend bench: this machine's limits, and how near to them the library comes. */
-#include "commands.h"
+#include "bench.h"
 
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
 
 #include <attend/measure.h>
-#include <attend/ops.h>
-#include <attend/random.h>
-#include <attend/seq2seq.h>
 
-static const char *const models[] = {"nmt-step", NULL};
+#include "commands.h"
+
 static const char *const isas[] = {"best", "ref", "portable", "avx2", "avx512", NULL};
 
-static struct {
-    int64_t runs, width, batch, length, vocabulary;
-    int isa, model;
-} set = {.runs = 7, .width = 256, .batch = 64, .length = 16, .vocabulary = 5000};
+static bench_request set = {.width = 256, .batch = 64, .length = 16, .vocabulary = 5000, .runs = 7};
+static int isa;
 
 /* clang-format off */
 static const cli_option options[] = {
-    {"model",      0, CLI_CHOICE, &set.model,      "NAME", "train: nmt-step is Bahdanau's model with the decoder run step by step", .choices = models},
-    {"width",      0, CLI_INT,    &set.width,      "N",    "train: units of each direction and of the decoder", .min = 1, .max = 65536},
-    {"batch",      0, CLI_INT,    &set.batch,      "N",    "train: sentence pairs", .min = 1, .max = 65536},
-    {"length",     0, CLI_INT,    &set.length,     "N",    "train: words of each sentence", .min = 1, .max = 65536},
-    {"vocabulary", 0, CLI_INT,    &set.vocabulary, "N",    "train: words of each language", .min = 4, .max = 1e7},
-    {"runs",       0, CLI_INT,    &set.runs,       "N",    "measured repetitions", .min = 1, .max = 1e6},
-    {"isa",        0, CLI_CHOICE, &set.isa,        "NAME", "instruction set to use at most", .choices = isas},
-    CLI_JSON, CLI_THREADS, CLI_END,
+    {"shape",       0, CLI_STRING, &set.shape,       "N,...", "sizes, see above; without it those of the table"},
+    {"causal",      0, CLI_FLAG,   &set.causal,      NULL,    "attention: a query sees no later key"},
+    {"window",      0, CLI_STRING, &set.window,      "L,R",   "attention: a query sees L keys before its own and R behind"},
+    {"backward",    0, CLI_FLAG,   &set.backward,    NULL,    "attention, additive: forward and backward"},
+    {"dtype",       0, CLI_CHOICE, &set.dtype,       "NAME",  "attention: of q, k and v; decode: of the cache", .choices = bench_dtypes},
+    {"score",       0, CLI_CHOICE, &set.score,       "NAME",  "attention: the score", .choices = bench_scores},
+    {"prepared",    0, CLI_FLAG,   &set.prepared,    NULL,    "additive: keys prepared beforehand, as for a decoder's steps"},
+    {"transpose-b", 0, CLI_FLAG,   &set.transpose_b, NULL,    "product: b lies transposed"},
+    {"packed",      0, CLI_FLAG,   &set.packed,      NULL,    "product: b packed beforehand, as weights are"},
+    {"model",       0, CLI_CHOICE, &set.model,       "NAME",  "train: the model", .choices = bench_models},
+    {"width",       0, CLI_INT,    &set.width,       "N",     "train: units", .min = 1, .max = 65536},
+    {"batch",       0, CLI_INT,    &set.batch,       "N",     "train: sentence pairs", .min = 1, .max = 65536},
+    {"length",      0, CLI_INT,    &set.length,      "N",     "train: words of each sentence", .min = 1, .max = 65536},
+    {"vocabulary",  0, CLI_INT,    &set.vocabulary,  "N",     "train: words of each language", .min = 4, .max = 1e7},
+    {"runs",        0, CLI_INT,    &set.runs,        "N",     "measured repetitions", .min = 1, .max = 1e6},
+    {"isa",         0, CLI_CHOICE, &isa,             "NAME",  "instruction set to use at most", .choices = isas},
+    CLI_JSON, CLI_QUIET, CLI_THREADS, CLI_END,
 };
 /* clang-format on */
 
-enum { EMBEDDING = 256 };
+typedef struct measurement {
+    const char *name;
+    int (*measure)(const bench_request *r, bench_result *out);
+} measurement;
 
-static double now_s(void)
+static const measurement measurements[] = {{"attention", bench_attention}, {"additive", bench_additive},
+                                           {"decode", bench_decode},       {"product", bench_product},
+                                           {"train", bench_train},         {0}};
+
+/* What `attend bench` without a name measures. `set` holds for all rows but where a row says otherwise. */
+typedef struct table_row {
+    const char *name, *shape;
+    bool causal, backward, transpose_b, prepared;
+    int dtype, model;
+    int64_t width;
+} table_row;
+
+/* clang-format off */
+static const table_row table[] = {
+    {"attention", "1,8,8,2048,2048,64"},
+    {"attention", "1,16,16,4096,4096,128"},
+    {"attention", "1,8,8,2048,2048,64",    .backward = true},
+    {"attention", "4,8,8,512,512,64",      .causal = true},
+    {"attention", "4,8,8,512,512,64",      .causal = true, .backward = true},
+    {"attention", "1,8,8,128,128,64",      .causal = true},
+    {"attention", "1,8,8,2048,2048,64",    .backward = true, .dtype = 1},
+    {"decode",    "1,8,8,1,32768,64"},
+    {"decode",    "1,32,8,1,32768,128"},
+    {"decode",    "1,8,8,1,32768,64",      .dtype = 1},
+    {"decode",    "1,32,8,1,32768,128",    .dtype = 1},
+    {"decode",    "1,32,8,1,32768,128",    .dtype = 3},
+    {"additive",  "8,256,256,256"},
+    {"additive",  "8,256,256,256",         .backward = true},
+    {"additive",  "64,1,16,256",           .prepared = true},
+    {"product",   "64,2048,512"},
+    {"product",   "64,512,512"},
+    {"product",   "2048,64,2048"},
+    {"product",   "128,128,64,64",         .transpose_b = true},
+    {"train",     .model = 0, .width = 256},
+    {"train",     .model = 0, .width = 1024},
+    {"train",     .model = 1, .width = 256},
+    {"train",     .model = 1, .width = 1024},
+};
+/* clang-format on */
+
+double bench_now_s(void)
 {
     struct timespec t;
     clock_gettime(CLOCK_MONOTONIC, &t);
     return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
 }
 
-static int compare(const void *a, const void *b)
-{
-    double x = *(const double *)a, y = *(const double *)b;
-    return (x > y) - (x < y);
-}
-
 static int limits(const att_exec *exec)
 {
-    double gflops;
-    att_status st = att_measure_fma(exec, &gflops);
+    enum { EACH_L2 = 256 << 10, EACH_L3 = 4 << 20, MEMORY = 512 << 20 };
+    double fma = 0, l2 = 0, l3 = 0, memory = 0, exps = 0, tanhs = 0, sums = 0;
+    size_t threads = (size_t)exec->threads;
+    att_status st = att_measure_fma(exec, &fma);
+    if (st == ATT_OK) st = att_measure_read(exec, EACH_L2 * threads, &l2);
+    if (st == ATT_OK) st = att_measure_read(exec, EACH_L3 * threads, &l3);
+    if (st == ATT_OK) st = att_measure_read(exec, MEMORY, &memory);
+    if (st == ATT_OK) st = att_measure_exp(exec, &exps);
+    if (st == ATT_OK) st = att_measure_tanh(exec, &tanhs);
+    if (st == ATT_OK) st = att_measure_tanh_sum(exec, &sums);
     if (st != ATT_OK) return cli_fail(st);
-    if (cli.json) return cli_print_json(json_pack("{s:i, s:f}", "threads", exec->threads, "fma_gflops", gflops));
-    printf("multiply-add   %8.1f GFLOP/s float32, %d threads\n", gflops, exec->threads);
-    return CLI_DONE;
-}
-
-typedef struct trainee {
-    att_seq2seq *model;
-    att_tape *tape;
-    int32_t *ids;
-    float *moments; /* m, then v */
-    att_seq2seq_batch batch;
-    int64_t step;
-} trainee;
-
-static att_status prepare(trainee *t, const att_exec *exec)
-{
-    att_seq2seq_config config = {.source_vocabulary = set.vocabulary,
-                                 .target_vocabulary = set.vocabulary,
-                                 .embedding = EMBEDDING,
-                                 .encoder_units = set.width,
-                                 .decoder_units = set.width,
-                                 .encoder_layers = 1,
-                                 .decoder_layers = 1};
-    att_status st = att_seq2seq_create(&config, 1, 1, NULL, &t->model);
-    if (st == ATT_OK) st = att_tape_create(exec, NULL, &t->tape);
-    if (st != ATT_OK) return st;
-    int64_t B = set.batch, T = set.length, n = B * T;
-    t->ids = malloc((size_t)(3 * n + B) * sizeof *t->ids);
-    t->moments = calloc((size_t)att_params_elements(att_seq2seq_params(t->model)) * 2, sizeof *t->moments);
-    if (!t->ids || !t->moments) exit(cli_failed("out of memory"));
-    att_random r = {.seed = 1};
-    for (int64_t i = 0; i < 3 * n; i++) t->ids[i] = (int32_t)att_random_below(&r, (uint64_t)set.vocabulary);
-    for (int64_t b = 0; b < B; b++) t->ids[3 * n + b] = (int32_t)T;
-    t->batch = (att_seq2seq_batch){.source = att_view_2d(t->ids, ATT_I32, T, B),
-                                   .target_in = att_view_2d(t->ids + n, ATT_I32, T, B),
-                                   .target_out = att_view_2d(t->ids + 2 * n, ATT_I32, T, B),
-                                   .source_lengths = att_view_1d(t->ids + 3 * n, ATT_I32, B)};
-    return ATT_OK;
-}
-
-/* Forward, backward and Adam: what one step of training costs. */
-static att_status step(trainee *t, const att_exec *exec)
-{
-    att_params *params = att_seq2seq_params(t->model);
-    int64_t n = att_params_elements(params);
-    att_loss loss;
-    att_adam_desc adam = {.lr = 1e-4, .beta1 = 0.9, .beta2 = 0.999, .eps = 1e-8, .gscale = 1.0, .step = ++t->step};
-    att_params_zero_gradients(params);
-    att_tape_begin(t->tape, 1);
-    att_status st =
-        att_seq2seq_loss(t->tape, t->model, &t->batch, 0.0, 1.0 / (double)(set.batch * set.length), 1, &loss);
-    if (st == ATT_OK) st = att_tape_backward(t->tape);
-    if (st != ATT_OK) return st;
-    att_params_settle_gradients(params);
-    st = att_adam_step(&adam, exec, att_params_values(params), t->moments, t->moments + n, att_params_gradients(params),
-                       n);
-    att_params_changed(params);
-    return st;
-}
-
-/* Multiply-adds of the products of a step, times two: forward, and twice as many backward. The tanh of the attention
- * and everything that is not a product is left out. */
-static double step_flops(void)
-{
-    double U = (double)set.width, E = EMBEDDING, V = (double)set.vocabulary, words = (double)(set.batch * set.length);
-    double encoder = 2 * 3 * U * (E + U), keys = 2 * U * U, query = U * U, cell = 3 * U * (E + 2 * U + U);
-    double readout = (U + 2 * U + E) * E, output = E * V, context = 2 * U * (double)set.length;
-    return 3 * 2 * words * (encoder + keys + query + cell + readout + output + context) +
-           3 * 2 * (double)set.batch * U * U;
-}
-
-static int print_train(const att_exec *exec, const trainee *t, const double *ms, double limit)
-{
-    double median = ms[set.runs / 2], words = (double)(set.batch * set.length), gflops = step_flops() / median * 1e-6;
+    const char *name = att_isa_name(exec->isa ? exec->isa : att_isa_detect());
     if (cli.json)
-        return cli_print_json(
-            json_pack("{s:s, s:I, s:i, s:f, s:f, s:I, s:f, s:f, s:I, s:s, s:f, s:f}", "model", models[set.model],
-                      "width", (json_int_t)set.width, "threads", exec->threads, "ms", median, "ms_best", ms[0], "runs",
-                      (json_int_t)set.runs, "tokens_per_s", words / median * 1e3, "gflops", gflops, "workspace_bytes",
-                      (json_int_t)att_tape_bytes(t->tape), "path",
-                      att_isa_name(exec->isa ? exec->isa : att_isa_detect()), "limit", limit, "share", gflops / limit));
-    printf("train %s, width %lld, %d threads: %.1f ms a step (best %.1f of %lld), %.0f target tokens/s\n",
-           models[set.model], (long long)set.width, exec->threads, median, ms[0], (long long)set.runs,
-           words / median * 1e3);
-    printf("products %.1f GFLOP/s: %.0f %% of the multiply-add limit of %.1f\n", gflops, 100 * gflops / limit, limit);
+        return cli_print_json(json_pack("{s:i, s:s, s:f, s:f, s:f, s:f, s:f, s:f, s:f}", "threads", exec->threads,
+                                        "isa", name, "fma_gflops", fma, "l2_gbps", l2, "l3_gbps", l3, "memory_gbps",
+                                        memory, "exp_g_per_s", exps, "tanh_g_per_s", tanhs, "tanh_sum_g_per_s", sums));
+    printf("%s, %d threads\n", name, exec->threads);
+    printf("multiply-add, float32   %8.1f GFLOP/s\n", fma);
+    printf("read, 256 KiB each      %8.1f GB/s\n", l2);
+    printf("read, 4 MiB each        %8.1f GB/s\n", l3);
+    printf("read, 512 MiB in all    %8.1f GB/s\n", memory);
+    printf("e^x                     %8.2f G/s\n", exps);
+    printf("tanh x                  %8.2f G/s\n", tanhs);
+    printf("tanh(q + k), see below  %8.2f G/s: from e^2q and e^2k, as additive attention computes it\n", sums);
     return CLI_DONE;
 }
 
-static int train(const att_exec *exec)
+/* ---- results ---- */
+
+static json_t *result_object(const char *name, const bench_request *r, const bench_result *x)
 {
-    trainee t = {0};
-    double *ms = calloc((size_t)set.runs, sizeof *ms), limit = 0;
-    if (!ms) return cli_failed("out of memory");
-    att_status st = prepare(&t, exec);
-    for (int i = 0; st == ATT_OK && i < 2; i++) st = step(&t, exec); /* not measured */
-    for (int64_t i = 0; st == ATT_OK && i < set.runs; i++) {
-        double began = now_s();
-        st = step(&t, exec);
-        ms[i] = 1e3 * (now_s() - began);
-    }
-    if (st == ATT_OK) st = att_measure_fma(exec, &limit);
-    qsort(ms, (size_t)set.runs, sizeof *ms, compare);
-    int status = st == ATT_OK ? print_train(exec, &t, ms, limit) : cli_fail(st);
-    att_tape_destroy(t.tape);
-    att_seq2seq_destroy(t.model);
-    free(t.ids);
-    free(t.moments);
-    free(ms);
+    json_t *o = json_pack("{s:s, s:s, s:i, s:s, s:f, s:f, s:I, s:I, s:s, s:f, s:s, s:f}", "name", name, "what", x->what,
+                          "threads", r->exec.threads, "isa", att_isa_name(r->exec.isa ? r->exec.isa : att_isa_detect()),
+                          "ms", x->ms, "ms_best", x->ms_best, "runs", (json_int_t)x->runs, "workspace_bytes",
+                          (json_int_t)x->workspace_bytes, "path", x->path, "limit", x->limit.rate, "limit_name",
+                          x->limit.name, "share", x->rate[0].value / x->limit.rate);
+    for (int i = 0; o && i < 2 && x->rate[i].key; i++)
+        json_object_set_new(o, x->rate[i].key, json_real(x->rate[i].value));
+    return o;
+}
+
+static void print_head(void)
+{
+    printf("%-58s %10s %10s %17s %6s %-20s %9s  %s\n", "", "ms", "best", "", "share", "of the limit", "workspace",
+           "path");
+}
+
+static void print_row(const char *name, const bench_result *x)
+{
+    char what[128], limit[64], rate[64];
+    const bench_rate *shown = &x->rate[x->rate[1].key ? 1 : 0];
+    snprintf(what, sizeof what, "%s %s", name, x->what);
+    snprintf(limit, sizeof limit, "%s %.1f", x->limit.name, x->limit.rate);
+    snprintf(rate, sizeof rate, shown->value < 100 ? "%.2f %s" : "%.1f %s", shown->value, shown->unit);
+    printf("%-58s %10.3f %10.3f %17s %5.0f%% %-20s %9.2f  %s\n", what, x->ms, x->ms_best, rate,
+           100 * x->rate[0].value / x->limit.rate, limit, (double)x->workspace_bytes / (1 << 20), x->path);
+    fflush(stdout);
+}
+
+static const measurement *find(const char *name)
+{
+    const measurement *m = measurements;
+    while (m->name && strcmp(m->name, name) != 0) m++;
+    return m;
+}
+
+static int measure(const char *name, const bench_request *r, bench_result *out)
+{
+    *out = (bench_result){.runs = r->runs};
+    int status = find(name)->measure(r, out);
+    bench_forget();
     return status;
+}
+
+static int one(const char *name)
+{
+    bench_result x;
+    int status = measure(name, &set, &x);
+    if (status != CLI_DONE) return status;
+    if (cli.json) return cli_print_json(result_object(name, &set, &x));
+    print_head();
+    print_row(name, &x);
+    return CLI_DONE;
+}
+
+static bench_request request_of(const table_row *row)
+{
+    bench_request r = set;
+    r.shape = row->shape;
+    r.causal = row->causal;
+    r.backward = row->backward;
+    r.transpose_b = row->transpose_b;
+    r.prepared = row->prepared;
+    r.dtype = row->dtype;
+    r.model = row->model;
+    if (row->width) r.width = row->width;
+    return r;
+}
+
+static int all(void)
+{
+    json_t *results = json_array();
+    size_t rows = sizeof table / sizeof *table;
+    if (!cli.json) print_head();
+    cli_progress_begin((double)rows, "measurements");
+    for (size_t i = 0; i < rows; i++) {
+        bench_request r = request_of(&table[i]);
+        bench_result x;
+        int status = measure(table[i].name, &r, &x);
+        cli_progress_hide();
+        if (status != CLI_DONE) return status;
+        if (cli.json)
+            json_array_append_new(results, result_object(table[i].name, &r, &x));
+        else
+            print_row(table[i].name, &x);
+        cli_progress_update((double)i + 1, NULL);
+    }
+    cli_progress_end();
+    if (cli.json) return cli_print_json(json_pack("{s:o}", "results", results));
+    json_decref(results);
+    return CLI_DONE;
 }
 
 static int run(int argc, char **argv)
 {
-    (void)argc;
-    att_exec exec = cli_exec();
-    exec.isa = (att_isa)set.isa;
-    return strcmp(argv[0], "limits") == 0 ? limits(&exec) : train(&exec);
+    set.exec = cli_exec();
+    set.exec.isa = (att_isa)isa;
+    if (argc == 0) return all();
+    return strcmp(argv[0], "limits") == 0 ? limits(&set.exec) : one(argv[0]);
 }
 
-static const char *const names[] = {"limits", "train", NULL};
+static const char *const names[] = {"limits", "attention", "additive", "decode", "product", "train", NULL};
 
 const cli_command cmd_bench = {
     .name = "bench",
-    .operands = "limits|train",
+    .operands = "[limits|attention|additive|decode|product|train]",
     .summary = "measure on this machine, beside its limits",
-    .help = "  limits  multiply-adds a second\n"
-            "  train   a training step: forward, backward and Adam, on random sentences\n"
+    .help = "  limits     multiply-adds, reading from caches and memory, e^x and tanh\n"
+            "  attention  B,Hq,Hkv,Tq,Tk,D: dot-product attention over whole sequences\n"
+            "  additive   B,Tq,Tk,D: additive attention\n"
+            "  decode     B,Hq,Hkv,Tq,Tk,D: few queries against a long cache\n"
+            "  product    M,N,K[,BATCH]: c(M,N) = a(M,K) b(K,N)\n"
+            "  train      a training step: forward, backward and Adam, on random sentences\n"
             "\n"
-            "Times are medians. The share is that of the limit measured in the same run.",
+            "Without a name a table of all at usual shapes. Times are medians of the runs,\n"
+            "the workspace is in MiB. The share is that of the limit which binds the work,\n"
+            "measured in the same run. nmt-step is Bahdanau's model, whose decoder runs\n"
+            "step by step; in nmt all of its states attend at once.",
     .options = options,
     .words = names,
-    .min_operands = 1,
+    .min_operands = 0,
     .max_operands = 1,
     .run = run,
 };

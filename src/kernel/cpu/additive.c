@@ -120,17 +120,6 @@ static int plain_tile(const att_score_tile *t, const parts *x)
     return 1;
 }
 
-/* r = 1 / (1 + a b) to float accuracy: an estimate r0 and e = (1 - r0) - a b r0, which keeps what rounding 1 + a b
- * would lose. AVX2's estimate has 12 bits, too few for one Newton step: it gets the cubic one. */
-VF_INLINE vf reciprocal(vf a, vf b)
-{
-    const vf one = vf_set1(1.0f);
-    vf ab = vf_mul(a, b), r = vf_rcp_fast(vf_add(ab, one));
-    vf e = vf_fnma(ab, r, vf_sub(one, r));
-    if (VF_LANES == 8) e = vf_fma(e, e, e);
-    return vf_fma(r, e, r);
-}
-
 /* ---- forward: s = sum w - 2 sum w r ---- */
 
 VF_INLINE void score_keys(float *s, int count, const parts *x, const float *a, const float *b)
@@ -138,7 +127,7 @@ VF_INLINE void score_keys(float *s, int count, const parts *x, const float *a, c
     vf sum[4] = {vf_zero(), vf_zero(), vf_zero(), vf_zero()};
     for (int64_t d = 0; d < x->width; d += VF_LANES) {
         vf q = vf_load(a + d), w = vf_load(x->w + d);
-        for (int c = 0; c < count; c++) sum[c] = vf_fma(w, reciprocal(q, vf_load(b + c * x->key_row + d)), sum[c]);
+        for (int c = 0; c < count; c++) sum[c] = vf_fma(w, vf_rcp_one_plus(q, vf_load(b + c * x->key_row + d)), sum[c]);
     }
     for (int c = 0; c < count; c++) s[c] = x->info[0] - 2.0f * vf_sum(sum[c]);
 }
@@ -148,7 +137,7 @@ VF_INLINE vf reciprocal_of_sum(const float *q, const float *k, int64_t n)
 {
     vf x = vf_add(vf_load_upto(q, n), vf_load_upto(k, n));
     x = vf_min(vf_set1(LIMIT), vf_max(vf_set1(-LIMIT), x));
-    return reciprocal(vf_exp(vf_add(x, x)), vf_set1(1.0f));
+    return vf_rcp_one_plus(vf_exp(vf_add(x, x)), vf_set1(1.0f));
 }
 
 static float score_by_sum(const att_score_tile *t, const parts *x, int64_t r, int64_t c)
@@ -203,7 +192,7 @@ VF_INLINE void backward_rows(int count, const parts *x, const float *ds, const f
         vf k = vf_load(b + d), to_k = vf_load(dk + d), to_w = vf_load(x->dw + d);
         for (int r = 0; r < count; r++) {
             int64_t at = r * x->width + d;
-            vf value = reciprocal(vf_load(a + at), k), y = vf_fnma(value, value, value);
+            vf value = vf_rcp_one_plus(vf_load(a + at), k), y = vf_fnma(value, value, value);
             vf_store(dq + at, vf_fma(g[r], y, vf_load(dq + at)));
             to_k = vf_fma(g[r], y, to_k);
             to_w = vf_fma(g[r], value, to_w);

@@ -52,4 +52,15 @@ VF_INLINE vf vf_sigmoid(vf x)
     return vf_select(vf_lt(x, vf_zero()), small, vf_sub(vf_set1(1.0f), small));
 }
 
+/* r = 1 / (1 + a b) to float accuracy: an estimate r0 and e = (1 - r0) - a b r0, which keeps what rounding 1 + a b
+ * would lose. AVX2's estimate has 12 bits, too few for one Newton step: it gets the cubic one. */
+VF_INLINE vf vf_rcp_one_plus(vf a, vf b)
+{
+    const vf one = vf_set1(1.0f);
+    vf ab = vf_mul(a, b), r = vf_rcp_fast(vf_add(ab, one));
+    vf e = vf_fnma(ab, r, vf_sub(one, r));
+    if (VF_LANES == 8) e = vf_fma(e, e, e);
+    return vf_fma(r, e, r);
+}
+
 #endif

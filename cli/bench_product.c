@@ -1,0 +1,64 @@
+/* attend bench product. */
+#include "bench.h"
+
+#include <attend/product.h>
+
+enum { M, N, K, BATCH, SIZES };
+
+typedef struct problem {
+    int64_t n[SIZES];
+    att_exec exec;
+    att_view a, b, c; /* (BATCH,...) */
+    bool use_packed;
+    att_packed packed;
+    att_span workspace;
+} problem;
+
+static att_status multiply(void *ctx)
+{
+    problem *p = ctx;
+    for (int64_t i = 0; i < p->n[BATCH]; i++) {
+        att_view a = att_view_at(&p->a, 0, i), b = att_view_at(&p->b, 0, i), c = att_view_at(&p->c, 0, i);
+        att_status st = p->use_packed ? att_product_packed(NULL, &p->exec, &c, &a, &p->packed, NULL, p->workspace)
+                                      : att_product(NULL, &p->exec, &c, &a, &b, NULL, p->workspace);
+        if (st != ATT_OK) return st;
+    }
+    return ATT_OK;
+}
+
+static att_status prepare(const bench_request *r, problem *p, bench_result *out)
+{
+    const int64_t *n = p->n;
+    p->a = bench_array(ATT_F32, 3, (int64_t[]){n[BATCH], n[M], n[K]}, 1);
+    p->b =
+        bench_array(ATT_F32, 3, (int64_t[]){n[BATCH], r->transpose_b ? n[N] : n[K], r->transpose_b ? n[K] : n[N]}, 2);
+    if (r->transpose_b) p->b = att_view_transpose(&p->b, 1, 2);
+    p->c = bench_array(ATT_F32, 3, (int64_t[]){n[BATCH], n[M], n[N]}, 0);
+    att_status st = att_product_workspace(&r->exec, n[M], n[N], n[K], &p->workspace.bytes);
+    if (st != ATT_OK) return st;
+    p->workspace.data = bench_memory(p->workspace.bytes);
+    out->workspace_bytes = p->workspace.bytes;
+    out->path = att_isa_name(r->exec.isa ? r->exec.isa : att_isa_detect());
+    if (!p->use_packed) return ATT_OK;
+    att_span span = {.bytes = att_product_pack_bytes(&r->exec, n[K], n[N])};
+    span.data = bench_memory(span.bytes);
+    att_view b = att_view_at(&p->b, 0, 0);
+    return att_product_pack(&r->exec, &p->packed, &b, span);
+}
+
+int bench_product(const bench_request *r, bench_result *out)
+{
+    problem p = {.n = {0, 0, 0, 1}, .exec = r->exec, .use_packed = r->packed};
+    int status = bench_shape(r, "64,2048,512", "M,N,K or M,N,K,BATCH", SIZES, 1, p.n);
+    if (status != CLI_DONE) return status;
+    const int64_t *n = p.n;
+    if (r->packed && n[BATCH] > 1) return cli_wrong("--packed: with a batch of %lld, expected 1", (long long)n[BATCH]);
+    snprintf(out->what, sizeof out->what, "%lld x (%lldx%lldx%lld)%s%s", (long long)n[BATCH], (long long)n[M],
+             (long long)n[N], (long long)n[K], r->transpose_b ? " b transposed" : "", r->packed ? " packed" : "");
+    att_status st = prepare(r, &p, out);
+    if (st == ATT_OK) st = bench_time(r, multiply, &p, out);
+    double batch = (double)n[BATCH], flops = 2 * (double)(n[M] * n[N]) * (double)n[K] * batch;
+    double bytes = 4 * batch * (double)(n[M] * n[K] + n[K] * n[N] + n[M] * n[N]);
+    if (st == ATT_OK) st = bench_roofline(r, flops, bytes, out);
+    return st == ATT_OK ? CLI_DONE : cli_fail(st);
+}
