@@ -7,6 +7,7 @@
 #include <attend/export.h>
 #include <attend/file.h>
 #include <attend/measure.h>
+#include <attend/mechanism.h>
 #include <attend/memory.h>
 #include <attend/npy.h>
 #include <attend/ops.h>

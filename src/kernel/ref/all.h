@@ -4,3 +4,4 @@
 #include "kernel/ref/attention.h"
 #include "kernel/ref/rows.h"
 #include "kernel/ref/rnn.h"
+#include "kernel/ref/mechanism.h"
