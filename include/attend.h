@@ -22,6 +22,7 @@
 #include <attend/tape.h>
 #include <attend/text.h>
 #include <attend/train.h>
+#include <attend/transformer.h>
 #include <attend/translator.h>
 #include <attend/view.h>
 

@@ -66,6 +66,12 @@ ATT_API att_status att_embedding_forward(const att_exec *exec, const att_view *y
 ATT_API att_status att_embedding_backward(const att_exec *exec, const att_view *dtable, const att_view *dy,
                                           const att_view *ids);
 
+/* Rotary positions (Su et al. 2021): x, y (B,T,H,D) with D even and dense, cosine and sine (T,D/2).
+ *   y[d] = x[d] c[d] - x[d + D/2] s[d],   y[d + D/2] = x[d + D/2] c[d] + x[d] s[d]
+ * `inverse` turns back (the sign of s changes): the gradient. `accumulate` adds into y. y must not overlap x. */
+ATT_API att_status att_rotary(const att_exec *exec, const att_view *y, const att_view *x, const att_view *cosine,
+                              const att_view *sine, int inverse, int accumulate);
+
 /* Cross-entropy of logits(M,V) against target(M) (int32; < 0: the row does not count) with label smoothing s:
  *   loss[m] = lse[m] - (1-s) logits[m,t] - s/V sum_v logits[m,v],   lse[m] = log sum_v exp logits[m,v];  0 for skipped
  * rows. The backward REPLACES logits by their gradient (no second copy ever exists): dlogits[m,v] = scale *

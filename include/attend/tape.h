@@ -114,6 +114,11 @@ ATT_API att_node *att_tape_embedding(att_tape *tape, att_node *table, const att_
 ATT_API att_node *att_tape_softmax(att_tape *tape, att_node *x);
 ATT_API att_node *att_tape_layer_norm(att_tape *tape, att_node *x, att_node *gain, att_node *bias, double eps);
 
+/* x (B,T,H,D) with its pairs turned by the angles of cosine and sine (T,D/2): see att_rotary. */
+ATT_API att_node *att_tape_rotary(att_tape *tape, att_node *x, const att_view *cosine, const att_view *sine);
+/* Copy x's value into memory of the caller, of the same shape: for what outlives the tape's nodes. No gradient. */
+ATT_API void att_tape_store(att_tape *tape, const att_node *x, const att_view *to);
+
 /* ---- recurrent and attention: shapes as in ops.h and attention.h ---- */
 typedef struct att_tape_rnn_in {
     att_node *gates_x, *w, *bias_h, *h0, *c0; /* bias_h, h0, c0 may be NULL */

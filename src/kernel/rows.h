@@ -38,6 +38,8 @@ typedef struct att_rows_kernels {
                            int64_t n);
     void (*layer_norm_bwd_gain)(float *dgain, float *dbias, const float *dy, const float *x, float mean, float rstd,
                                 int64_t n);
+    void (*rotary)(float *y, const float *x, const float *cosine, const float *sine, float sign, int accumulate,
+                   int64_t half);
     void (*logits)(att_logit_row *row, const float *x, int64_t n);
     void (*logits_bwd)(float *x, float lse, float scale, float smooth, int64_t n);
     void (*adam)(const att_adam_scalars *s, float *p, float *m, float *v, const float *g, int64_t n);

@@ -11,10 +11,10 @@ static const char *joined(char *buffer, size_t bytes, const char *prefix, const 
 #define NAME_BYTES 128
 
 static att_status add_matrix(att_params *params, const char *prefix, const char *part, int64_t K, int64_t N,
-                             att_init init, att_parameter **out)
+                             att_init init, double scale, att_parameter **out)
 {
     char name[NAME_BYTES];
-    return att_params_add(params, joined(name, sizeof name, prefix, part), 2, (int64_t[]){K, N}, init, 0.0, out);
+    return att_params_add(params, joined(name, sizeof name, prefix, part), 2, (int64_t[]){K, N}, init, scale, out);
 }
 
 static att_status add_vector(att_params *params, const char *prefix, const char *part, int64_t N, att_init init,
@@ -27,8 +27,15 @@ static att_status add_vector(att_params *params, const char *prefix, const char 
 att_status att_linear_create(att_params *params, const char *name, int64_t K, int64_t N, bool with_bias,
                              att_linear *out)
 {
+    return att_linear_create_with(params, name, K, N, with_bias, 0.0, out);
+}
+
+att_status att_linear_create_with(att_params *params, const char *name, int64_t K, int64_t N, bool with_bias,
+                                  double deviation, att_linear *out)
+{
     *out = (att_linear){0};
-    ATT_TRY(add_matrix(params, name, "kernel", K, N, ATT_INIT_GLOROT, &out->kernel));
+    att_init init = deviation > 0 ? ATT_INIT_NORMAL : ATT_INIT_GLOROT;
+    ATT_TRY(add_matrix(params, name, "kernel", K, N, init, deviation, &out->kernel));
     return with_bias ? add_vector(params, name, "bias", N, ATT_INIT_ZERO, 0.0, &out->bias) : ATT_OK;
 }
 
@@ -48,7 +55,7 @@ att_status att_recurrent_create(att_params *params, const char *name, att_cell c
     int64_t GU = att_rnn_gates(cell) * U;
     *out = (att_recurrent){.cell = cell, .units = U};
     ATT_TRY(att_linear_create(params, name, K, GU, true, &out->input));
-    ATT_TRY(add_matrix(params, name, "recurrent", U, GU, ATT_INIT_ORTHOGONAL, &out->recurrent));
+    ATT_TRY(add_matrix(params, name, "recurrent", U, GU, ATT_INIT_ORTHOGONAL, 0.0, &out->recurrent));
     if (cell != ATT_CELL_GRU) return ATT_OK;
     return add_vector(params, name, "recurrent_bias", GU, ATT_INIT_ZERO, 0.0, &out->recurrent_bias);
 }

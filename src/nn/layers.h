@@ -12,6 +12,9 @@ typedef struct att_linear {
 } att_linear;
 att_status att_linear_create(att_params *params, const char *name, int64_t K, int64_t N, bool with_bias,
                              att_linear *out);
+/* The same with the kernel drawn from a normal distribution of this deviation; 0: Glorot. */
+att_status att_linear_create_with(att_params *params, const char *name, int64_t K, int64_t N, bool with_bias,
+                                  double deviation, att_linear *out);
 att_node *att_linear_apply(att_tape *tape, const att_linear *layer, att_node *x, att_activation act);
 
 /* A recurrent layer: name.kernel (K,G*U), name.recurrent (U,G*U), name.bias (G*U), and for the GRU with the reset gate

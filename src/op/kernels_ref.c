@@ -15,6 +15,7 @@ const att_rows_kernels att_rows_ref = {
     .layer_norm = att_ref_layer_norm_f32,
     .layer_norm_bwd = att_ref_layer_norm_bwd_f32,
     .layer_norm_bwd_gain = att_ref_layer_norm_bwd_gain_f32,
+    .rotary = att_ref_rotary_f32,
     .logits = att_ref_logits_f32,
     .logits_bwd = att_ref_logits_bwd_f32,
     .adam = att_ref_adam_f32,

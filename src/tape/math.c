@@ -192,7 +192,7 @@ att_node *att_tape_multiply(att_tape *tape, att_node *a, att_node *b)
 typedef struct linear_record {
     att_record record;
     att_node *y, *x, *w, *b;
-    att_view x_rows;
+    att_view x_rows, z; /* z: before the activation, where its backward reads that */
     att_activation act;
     bool transposed; /* w is (N,K) */
 } linear_record;
@@ -241,7 +241,7 @@ static att_status linear_backward(att_tape *tape, att_record *record)
         ATT_TRY(att_view_reshape(&r->y->value, 2, dim, &y_rows));
         ATT_TRY(att_tape_new_node(tape, 2, dim, NULL, false, &dz));
         memset(dz->memory, 0, dz->bytes);
-        ATT_TRY(att_activation_backward(&tape->exec, r->act, &dz->value, &dy_rows, &y_rows, &(att_view){0}));
+        ATT_TRY(att_activation_backward(&tape->exec, r->act, &dz->value, &dy_rows, &y_rows, &r->z));
         dy_rows = dz->value;
     }
     if (r->x->needs_gradient) {
@@ -256,17 +256,38 @@ static att_status linear_backward(att_tape *tape, att_record *record)
     return att_sum_rows(&tape->exec, &db, &dy_rows);
 }
 
+/* Whether act's backward reads its input rather than its result. */
+static bool reads_input(att_activation act)
+{
+    return act == ATT_ACT_GELU || act == ATT_ACT_GELU_TANH || act == ATT_ACT_SILU;
+}
+
+/* y = act(x w + b); *z receives x w + b if the backward needs it. */
+static att_status linear_forward(att_tape *tape, const linear_record *r, bool follow, att_view *z)
+{
+    att_view y;
+    int64_t dim[2] = {r->x_rows.dim[0], r->w->value.dim[!r->transposed]};
+    const att_view *bias = r->b ? &r->b->value : NULL;
+    *z = (att_view){0};
+    ATT_TRY(att_view_reshape(&r->y->value, 2, dim, &y));
+    if (!follow || !reads_input(r->act))
+        return product(tape, &(att_product_desc){.activation = r->act}, &y, &r->x_rows, r->w, r->transposed, bias);
+    att_node *before;
+    ATT_TRY(att_tape_new_node(tape, 2, dim, NULL, false, &before));
+    *z = before->value;
+    ATT_TRY(product(tape, &(att_product_desc){0}, z, &r->x_rows, r->w, r->transposed, bias));
+    return att_activation_forward(&tape->exec, r->act, &y, z);
+}
+
 static att_node *linear(att_tape *tape, att_node *x, att_node *w, att_node *b, att_activation act, bool transposed)
 {
     att_node *y;
     linear_record *r;
-    att_view x_rows, y_rows;
+    att_view x_rows;
     int64_t dim[ATT_MAX_DIMS];
     if (tape->status != ATT_OK) return &tape->dead;
     TAPE_REQUIRE(tape, w->value.ndim == 2 && x->value.ndim >= 1, ATT_E_SHAPE,
                  "linear: weights of %d dimensions, expected 2", w->value.ndim);
-    TAPE_REQUIRE(tape, act == ATT_ACT_NONE || act == ATT_ACT_RELU || act == ATT_ACT_TANH || act == ATT_ACT_SIGMOID,
-                 ATT_E_UNSUPPORTED, "linear: only relu, tanh and sigmoid can be fused; use att_tape_activation");
     int64_t K = w->value.dim[transposed], N = w->value.dim[!transposed];
     TAPE_REQUIRE(tape, x->value.dim[x->value.ndim - 1] == K, ATT_E_SHAPE,
                  "linear: the last dimension of x is %lld, but the weights expect %lld",
@@ -276,13 +297,12 @@ static att_node *linear(att_tape *tape, att_node *x, att_node *w, att_node *b, a
     dim[x->value.ndim - 1] = N;
     bool follow = att_tape_follows(tape, x) || att_tape_follows(tape, w) || att_tape_follows(tape, b);
     TAPE_TRY(tape, att_tape_new_node(tape, x->value.ndim, dim, NULL, follow, &y));
-    TAPE_TRY(tape, att_view_reshape(&y->value, 2, (int64_t[]){x_rows.dim[0], N}, &y_rows));
-    TAPE_TRY(tape, product(tape, &(att_product_desc){.activation = act}, &y_rows, &x_rows, w, transposed,
-                           b ? &b->value : NULL));
+    linear_record here = {.y = y, .x = x, .w = w, .b = b, .x_rows = x_rows, .act = act, .transposed = transposed};
+    TAPE_TRY(tape, linear_forward(tape, &here, follow, &here.z));
     if (!follow) return y;
     TAPE_TRY(tape, att_tape_new_record(tape, sizeof *r, linear_backward, &r));
-    *r = (linear_record){
-        .record = r->record, .y = y, .x = x, .w = w, .b = b, .x_rows = x_rows, .act = act, .transposed = transposed};
+    here.record = r->record;
+    *r = here;
     return y;
 }
 

@@ -187,3 +187,41 @@ att_node *att_tape_stack(att_tape *tape, int64_t n, att_node *const *x)
     for (int a = 0; a < x[0]->value.ndim; a++) dim[a + 1] = x[0]->value.dim[a];
     return join(tape, n, x, true, x[0]->value.ndim + 1, dim);
 }
+
+/* ---- what is not a view and not arithmetic ---- */
+
+typedef struct rotary_record {
+    att_record record;
+    att_node *y, *x;
+    att_view cosine, sine;
+} rotary_record;
+
+static att_status rotary_backward(att_tape *tape, att_record *record)
+{
+    rotary_record *r = (rotary_record *)record;
+    att_view dy, dx;
+    bool fresh;
+    if (!att_tape_arrived(r->y, &dy)) return ATT_OK;
+    ATT_TRY(att_tape_gradient(tape, r->x, &fresh, &dx));
+    return att_rotary(&tape->exec, &dx, &dy, &r->cosine, &r->sine, 1, !fresh);
+}
+
+att_node *att_tape_rotary(att_tape *tape, att_node *x, const att_view *cosine, const att_view *sine)
+{
+    att_node *y;
+    rotary_record *r;
+    if (tape->status != ATT_OK) return &tape->dead;
+    TAPE_TRY(tape, att_tape_new_node(tape, x->value.ndim, x->value.dim, NULL, x->needs_gradient, &y));
+    TAPE_TRY(tape, att_rotary(&tape->exec, &y->value, &x->value, cosine, sine, 0, 0));
+    if (!att_tape_follows(tape, x)) return y;
+    TAPE_TRY(tape, att_tape_new_record(tape, sizeof *r, rotary_backward, &r));
+    *r = (rotary_record){.record = r->record, .y = y, .x = x, .cosine = *cosine, .sine = *sine};
+    return y;
+}
+
+void att_tape_store(att_tape *tape, const att_node *x, const att_view *to)
+{
+    if (tape->status != ATT_OK) return;
+    att_status status = att_copy(&tape->exec, to, &x->value, 0);
+    if (status != ATT_OK) att_tape_fail(tape, status);
+}

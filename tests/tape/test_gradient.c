@@ -120,6 +120,14 @@ static att_node *linear_sigmoid(att_tape *t, att_node *const *x)
 {
     return att_tape_linear(t, x[0], x[1], x[2], ATT_ACT_SIGMOID);
 }
+static att_node *linear_gelu(att_tape *t, att_node *const *x)
+{
+    return att_tape_linear(t, x[0], x[1], x[2], ATT_ACT_GELU);
+}
+static att_node *linear_silu(att_tape *t, att_node *const *x)
+{
+    return att_tape_linear(t, x[0], x[1], NULL, ATT_ACT_SILU);
+}
 static att_node *linear_without_bias(att_tape *t, att_node *const *x)
 {
     return att_tape_linear(t, x[0], x[1], NULL, ATT_ACT_NONE);
@@ -158,6 +166,13 @@ static att_node *embedding(att_tape *t, att_node *const *x)
     att_view v = att_view_2d(ids, ATT_I32, 2, 3);
     att_node *y = att_tape_embedding(t, x[0], &v);
     return att_tape_multiply(t, y, y);
+}
+static att_node *rotary(att_tape *t, att_node *const *x) /* (2,3,2,4) and its transposition, which share a gradient */
+{
+    static float cosine[] = {1.0f, 1.0f, 0.6f, -0.8f, 0.28f, 0.96f}, sine[] = {0.0f, 0.0f, 0.8f, 0.6f, -0.96f, 0.28f};
+    att_view c = att_view_2d(cosine, ATT_F32, 3, 2), s = att_view_2d(sine, ATT_F32, 3, 2);
+    att_node *y = att_tape_rotary(t, x[0], &c, &s);
+    return att_tape_multiply(t, y, att_tape_rotary(t, x[0], &s, &c));
 }
 static att_node *reused(att_tape *t, att_node *const *x) /* one node: whole, a row, a column, transposed */
 {
@@ -281,6 +296,8 @@ static const gradient_case cases[] = {
     {"linear relu", linear_relu, 3, {{5, 1}, {1, 7}, {7}}, INIT_APART},
     {"linear tanh", linear_tanh, 3, {{2, 3, 4}, {4, 7}, {7}}, 0},
     {"linear sigmoid", linear_sigmoid, 3, {{5, 4}, {4, 7}, {7}}, 0},
+    {"linear gelu", linear_gelu, 3, {{5, 4}, {4, 7}, {7}}, 0},
+    {"linear silu", linear_silu, 2, {{2, 3, 4}, {4, 7}}, 0},
     {"linear without bias", linear_without_bias, 2, {{33, 4}, {4, 19}}, 0},
     {"linear of one row", linear, 3, {{4}, {4, 7}, {7}}, 0},
     {"linear strided", linear_strided, 3, {{2, 3, 6}, {4, 7}, {7}}, 0},
@@ -290,6 +307,7 @@ static const gradient_case cases[] = {
     {"linear transposed", linear_transposed, 3, {{2, 3, 4}, {7, 4}, {7}}, 0},
     {"tied", tied, 2, {{7, 4}, {7}}, 0},
     {"embedding", embedding, 1, {{7, 5}}, 0},
+    {"rotary", rotary, 1, {{2, 3, 2, 4}}, 0},
     {"reused", reused, 1, {{4, 4}}, 0},
     {"gru", gru, 4, GRU, 0},
     {"gru reverse", gru_reverse, 4, GRU, 0},

@@ -138,18 +138,18 @@ static float row_max(const float *e, int64_t m)
 static float exp_row(float *e, float shift, int64_t m)
 {
     vf sum = vf_zero(), s = vf_set1(shift);
-    for (int64_t c = 0; c + VF_LANES <= m; c += VF_LANES) {
+    int64_t c = 0;
+    for (; c + VF_LANES <= m; c += VF_LANES) {
         vf w = vf_exp(vf_sub(vf_load(e + c), s));
         vf_store(e + c, w);
         sum = vf_add(sum, w);
     }
-    int64_t whole = m / VF_LANES * VF_LANES;
-    float tail = 0;
-    if (whole < m) {
-        vf_store_n(e + whole, vf_exp(vf_sub(vf_load_n(e + whole, m - whole), s)), m - whole);
-        for (int64_t c = whole; c < m; c++) tail += e[c];
+    if (c < m) { /* lane by lane too: a row's sum is the same whether hidden keys follow it in the block or not */
+        vf w = vf_exp(vf_sub(vf_load_n(e + c, m - c), s));
+        vf_store_n(e + c, w, m - c);
+        sum = vf_add(sum, vf_keep_some(w, m - c));
     }
-    return vf_sum(sum) + tail;
+    return vf_sum(sum);
 }
 
 static void scale_row(float *y, float by, int64_t D)

@@ -350,6 +350,28 @@ static void layer_norm_bwd_gain(float *dgain, float *dbias, const float *dy, con
     }
 }
 
+/* ---- rotary positions ---- */
+
+VF_INLINE void rotary_lanes(float *y, const float *x, const float *cosine, const float *sine, vf sign, int accumulate,
+                            int64_t half, int64_t n)
+{
+    vf c = vf_load_some(cosine, n), s = vf_mul(sign, vf_load_some(sine, n));
+    vf x0 = vf_load_some(x, n), x1 = vf_load_some(x + half, n);
+    vf a = vf_fnma(x1, s, vf_mul(x0, c)), b = vf_fma(x0, s, vf_mul(x1, c));
+    vf_store_some(y, accumulate ? vf_add(vf_load_some(y, n), a) : a, n);
+    vf_store_some(y + half, accumulate ? vf_add(vf_load_some(y + half, n), b) : b, n);
+}
+
+static void rotary(float *y, const float *x, const float *cosine, const float *sine, float sign, int accumulate,
+                   int64_t half)
+{
+    vf v = vf_set1(sign);
+    int64_t d = 0;
+    for (; d + VF_LANES <= half; d += VF_LANES)
+        rotary_lanes(y + d, x + d, cosine + d, sine + d, v, accumulate, half, VF_LANES);
+    if (d < half) rotary_lanes(y + d, x + d, cosine + d, sine + d, v, accumulate, half, half - d);
+}
+
 /* ---- cross-entropy ---- */
 
 #define BLOCK 1024 /* logits read twice, the second time from the first-level cache */
@@ -446,6 +468,7 @@ void ATT_VARIANT(att_register_rows)(att_rows_kernels *t)
         .layer_norm = layer_norm,
         .layer_norm_bwd = layer_norm_bwd,
         .layer_norm_bwd_gain = layer_norm_bwd_gain,
+        .rotary = rotary,
         .logits = logits,
         .logits_bwd = logits_bwd,
         .adam = adam,

@@ -78,6 +78,18 @@ void ATT_REF(layer_norm_bwd_gain)(real *dgain, real *dbias, const real *dy, cons
     }
 }
 
+/* The pair (x_d, x_{d+half}) turned by the angle of cosine_d and sign sine_d. Backward: the same with -sign. */
+void ATT_REF(rotary)(real *y, const real *x, const real *cosine, const real *sine, real sign, int accumulate,
+                     int64_t half)
+{
+    for (int64_t d = 0; d < half; d++) {
+        real a = x[d] * cosine[d] - x[d + half] * (sign * sine[d]),
+             b = x[d + half] * cosine[d] + x[d] * (sign * sine[d]);
+        y[d] = accumulate ? y[d] + a : a;
+        y[d + half] = accumulate ? y[d + half] + b : b;
+    }
+}
+
 /* max_v x_v,  lse = max + log sum_v exp(x_v - max),  sum_v x_v */
 void ATT_REF(logits)(att_logit_row *row, const real *x, int64_t n)
 {

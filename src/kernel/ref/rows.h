@@ -19,6 +19,8 @@ void ATT_REF(layer_norm_bwd)(real *dx, const real *dy, const real *x, real mean,
                              int64_t n);
 void ATT_REF(layer_norm_bwd_gain)(real *dgain, real *dbias, const real *dy, const real *x, real mean, real rstd,
                                   int64_t n);
+void ATT_REF(rotary)(real *y, const real *x, const real *cosine, const real *sine, real sign, int accumulate,
+                     int64_t half);
 void ATT_REF(logits)(att_logit_row *row, const real *x, int64_t n);
 void ATT_REF(logits_bwd)(real *x, real lse, real scale, real smooth, int64_t n);
 void ATT_REF(adam)(const att_adam_scalars *s, real *p, real *m, real *v, const real *g, int64_t n);
