@@ -25,12 +25,12 @@ task: base op tape nn file text model train plot
 serve: base op tape nn file text model train plot task
 '
 
-find src include cli examples -name '*.[ch]' -o -name '*.cu' 2> /dev/null | sort | xargs awk -v walls="$walls" '
+find src include cli examples python -name '*.[ch]' -o -name '*.cu' 2> /dev/null | sort | xargs awk -v walls="$walls" '
 function bad(what) { printf "%s:%d: %s\n", FILENAME, FNR, what; found = 1 }
 
 # src/kernel/ref/gemm.c -> kernel/ref, src/op/dispatch_gemm.c -> op/dispatch, include/attend/view.h -> include
 function room_of(path) {
-    if (path ~ /^(cli|examples|include)(\/|\.)/) { sub(/[\/.].*/, "", path); return path }
+    if (path ~ /^(cli|examples|include|python)(\/|\.)/) { sub(/[\/.].*/, "", path); return path }
     sub(/^src\//, "", path)
     if (path ~ /^op\/dispatch[^\/]*$/) return "op/dispatch"
     if (path ~ /^kernel\/[a-z]+\//) { match(path, /^kernel\/[a-z]+/); return substr(path, 1, RLENGTH) }
@@ -46,7 +46,7 @@ function check_include(quoted, name,    from, to) {
         return
     }
     if (from == "include") { bad("\"" name "\": a public header sees only public headers, as <attend/...>"); return }
-    if (from == "cli" || from == "examples") {
+    if (from == "cli" || from == "examples" || from == "python") {
         if (name ~ /\//) bad("\"" name "\": " from " sees only public headers and its own")
         return
     }

@@ -1,9 +1,11 @@
-"""What the tests share: the command under test, from $ATTEND or build/attend."""
+"""What the tests share: the command under test, from $ATTEND or build/attend, and the Python package, from
+$ATTEND_PACKAGE or build/python."""
 
 import json
 import os
 import pathlib
 import subprocess
+import sys
 
 import pytest
 
@@ -11,6 +13,12 @@ ROOT = pathlib.Path(__file__).resolve().parents[2]
 
 if os.access("/dev/shm", os.W_OK):  # every save syncs: memory is many times faster than a disk
     os.environ.setdefault("PYTEST_DEBUG_TEMPROOT", "/dev/shm")
+
+PACKAGE = pathlib.Path(os.environ.get("ATTEND_PACKAGE", ROOT / "build" / "python")).resolve()
+if (PACKAGE / "attend").is_dir():
+    sys.path.insert(0, str(PACKAGE))
+else:  # a build without the package: under a sanitizer, or without Python's headers
+    collect_ignore = ["package"]
 
 
 class Attend:

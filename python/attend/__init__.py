@@ -1,0 +1,11 @@
+"""Attention, in C: every mechanism of the field on NumPy arrays, forward and backward, and models built from them.
+
+    import attend, numpy as np
+    output, weights = attend.attention(query, value, causal=True, return_weights=True)
+"""
+
+from ._attention import attention, attention_grad
+from ._core import version as __version__
+from ._runtime import get_isa, get_num_threads, set_isa, set_num_threads
+
+__all__ = ["__version__", "attention", "attention_grad", "get_isa", "get_num_threads", "set_isa", "set_num_threads"]
