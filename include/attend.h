@@ -2,6 +2,7 @@
 #ifndef ATTEND_H
 #define ATTEND_H
 
+#include <attend/addressing.h>
 #include <attend/attention.h>
 #include <attend/exec.h>
 #include <attend/export.h>

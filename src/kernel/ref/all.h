@@ -5,3 +5,4 @@
 #include "kernel/ref/rows.h"
 #include "kernel/ref/rnn.h"
 #include "kernel/ref/mechanism.h"
+#include "kernel/ref/addressing.h"
