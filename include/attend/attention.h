@@ -48,6 +48,14 @@ typedef enum att_masked {
     ATT_MASKED_UNIFORM   /* ... gives the mean of all Tk values    */
 } att_masked;
 
+/* What becomes of a score on its way to a weight. */
+typedef enum att_stage {
+    ATT_STAGE_RAW = 0, /* scale * score                                                               */
+    ATT_STAGE_MASKED,  /* what is aligned: softcap, biases and temperature applied, -inf where hidden */
+    ATT_STAGE_WEIGHTS, /* the weights, before dropout                                                 */
+    ATT_STAGE_DROPPED  /* the weights by which o was made: after dropout                              */
+} att_stage;
+
 /* Which entry of in->relative is added to score (i,j), from n = y_j - x_i and R entries. */
 typedef enum att_relative {
     ATT_RELATIVE_CLIP = 0,        /* R = 2 m + 1: entry m + n, n clipped to -m .. m           (Shaw et al. 2018) */
@@ -162,6 +170,12 @@ ATT_API att_status att_attention_forward(const att_attention_desc *desc, const a
 ATT_API att_status att_attention_backward(const att_attention_desc *desc, const att_exec *exec,
                                           const att_attention_grad *grad, const att_attention_out *out,
                                           const att_attention_in *in, att_span workspace);
+/* Rows of the Tq x Tk array that the fused forward never made, recomputed: out[b,a,c,:] (B,nh,nq,Tk) is row queries[c]
+ * of head heads[a]. heads (nh) and queries (nq) are int32; absent: all. lse is the forward's, or absent: then it is
+ * computed again. RAW reads every key, hidden ones too. Fails with ATT_E_VALUE for a head or query out of range. */
+ATT_API att_status att_attention_weights(const att_attention_desc *desc, const att_exec *exec, att_stage stage,
+                                         const att_view *out, const att_attention_in *in, const att_view *heads,
+                                         const att_view *queries, const att_view *lse, att_span workspace);
 /* Scratch bytes that any of these calls needs for these inputs. */
 ATT_API att_status att_attention_workspace(const att_attention_desc *desc, const att_exec *exec,
                                            const att_attention_in *in, size_t *bytes);

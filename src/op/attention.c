@@ -26,12 +26,16 @@ static const att_attention_kernels *fused_for(const att_attention_problem *p, co
     return t->serves && t->serves(p) && t->score[p->desc.score].forward ? t : NULL;
 }
 
-static size_t scratch_bytes(const att_attention_problem *p, const att_attention_kernels *fused)
+static size_t ref_bytes(const att_attention_problem *p)
 {
-    int64_t floats = 3 * p->Tk;
-    if (fused) floats = fused->scratch_floats(p) + fused->score[p->desc.score].scratch_floats(p);
-    size_t element = fused ? sizeof(float) : att_dtype_bytes(p->dtype);
-    return att_round_up((size_t)floats * element, ATT_ALIGN);
+    int64_t n = p->dtype == ATT_F64 ? att_ref_attention_scratch_f64(p) : att_ref_attention_scratch_f32(p);
+    return att_round_up((size_t)n * att_dtype_bytes(att_real_of(p->dtype)), ATT_ALIGN);
+}
+
+static size_t fused_bytes(const att_attention_problem *p, const att_attention_kernels *fused)
+{
+    int64_t floats = fused->scratch_floats(p) + fused->score[p->desc.score].scratch_floats(p);
+    return att_round_up((size_t)floats * sizeof(float), ATT_ALIGN);
 }
 
 static size_t share_bytes(const att_attention_problem *p, const att_attention_kernels *fused)
@@ -40,24 +44,42 @@ static size_t share_bytes(const att_attention_problem *p, const att_attention_ke
     return needed ? att_round_up((size_t)(p->B * p->Hkv * p->D) * sizeof(float), ATT_ALIGN) : 0;
 }
 
+/* Where the fused kernel serves, the reference still makes weights on demand, with as many threads as have room. */
 static size_t total_bytes(const att_attention_problem *p, const att_exec *exec)
 {
     const att_attention_kernels *fused = fused_for(p, exec);
-    return (size_t)att_threads(exec) * scratch_bytes(p, fused) + share_bytes(p, fused);
+    size_t threads = (size_t)att_threads(exec), ref = ref_bytes(p);
+    if (!fused) return threads * ref;
+    size_t all = threads * fused_bytes(p, fused) + share_bytes(p, fused);
+    return all > ref ? all : ref;
 }
 
-static att_status begin(call *c, const att_attention_problem *p, const att_exec *exec, att_span workspace)
+static att_status check_workspace(const att_attention_problem *p, const att_exec *exec, att_span workspace)
 {
     size_t wanted = total_bytes(p, exec);
     ATT_REQUIRE(workspace.bytes >= wanted, ATT_E_WORKSPACE, "workspace: %zu bytes, expected at least %zu",
                 workspace.bytes, wanted);
     ATT_REQUIRE(wanted == 0 || (workspace.data && (uintptr_t)workspace.data % ATT_ALIGN == 0), ATT_E_WORKSPACE,
                 "workspace: at %p, expected an address that is a multiple of %d", workspace.data, ATT_ALIGN);
-    *c = (call){.p = p, .fused = fused_for(p, exec), .dscore_w = workspace.data};
-    size_t share = share_bytes(p, c->fused);
-    c->scratch = share ? (char *)workspace.data + share : workspace.data;
-    c->scratch_bytes = scratch_bytes(p, c->fused);
     return ATT_OK;
+}
+
+static call fused_call(const att_attention_problem *p, const att_attention_kernels *fused, att_span workspace)
+{
+    return (call){.p = p,
+                  .fused = fused,
+                  .dscore_w = workspace.data,
+                  .scratch = (char *)workspace.data + share_bytes(p, fused),
+                  .scratch_bytes = fused_bytes(p, fused)};
+}
+
+/* Every worker's scratch must fit into the workspace: *exec gets as many threads as do. */
+static call ref_call(const att_attention_problem *p, att_exec *exec, att_span workspace)
+{
+    call c = {.p = p, .scratch = workspace.data, .scratch_bytes = ref_bytes(p)};
+    size_t room = c.scratch_bytes ? workspace.bytes / c.scratch_bytes : 1;
+    if ((size_t)att_threads(exec) > room) exec->threads = (int)room;
+    return c;
 }
 
 /* exec with one thread where more would not pay. */
@@ -110,25 +132,70 @@ static void fused_backward(call *c, const att_exec *exec)
     if (p->dscore_w.data) add_shares(c);
 }
 
+/* Queries of one tile of the reference: all of a head's when they add up in its column_sums. */
+static int64_t ref_rows(const att_attention_problem *p)
+{
+    return p->column_sums.data ? att_max64(p->Tq, 1) : REF_ROWS;
+}
+
+typedef struct ref_tile {
+    int64_t b, h, lo, hi; /* queries lo <= i < hi */
+    void *scratch;
+} ref_tile;
+
+static ref_tile find_ref_tile(const call *c, int64_t tile, int worker)
+{
+    const att_attention_problem *p = c->p;
+    int64_t rows = ref_rows(p), blocks = att_ceil_div(p->Tq, rows), head = tile / blocks, lo = tile % blocks * rows;
+    void *scratch = c->scratch + (size_t)worker * c->scratch_bytes;
+    return (ref_tile){head / p->Hq, head % p->Hq, lo, att_min64(lo + rows, p->Tq), scratch};
+}
+
 static void ref_forward_tile(void *ctx, int64_t tile, int worker)
 {
     const call *c = ctx;
-    const att_attention_problem *p = c->p;
-    int64_t blocks = att_ceil_div(p->Tq, REF_ROWS), head = tile / blocks;
-    int64_t lo = tile % blocks * REF_ROWS, hi = att_min64(lo + REF_ROWS, p->Tq);
-    void *scratch = c->scratch + (size_t)worker * c->scratch_bytes;
-    if (p->dtype == ATT_F32)
-        att_ref_attention_forward_f32(p, head / p->Hq, head % p->Hq, lo, hi, scratch);
+    ref_tile t = find_ref_tile(c, tile, worker);
+    if (c->p->dtype == ATT_F64)
+        att_ref_attention_forward_f64(c->p, t.b, t.h, t.lo, t.hi, t.scratch);
     else
-        att_ref_attention_forward_f64(p, head / p->Hq, head % p->Hq, lo, hi, scratch);
+        att_ref_attention_forward_f32(c->p, t.b, t.h, t.lo, t.hi, t.scratch);
+}
+
+/* The fused kernels are float32's. */
+static void gather_tile(void *ctx, int64_t tile, int worker)
+{
+    const call *c = ctx;
+    ref_tile t = find_ref_tile(c, tile, worker);
+    att_ref_attention_gather_f32(c->p, t.b, t.h, t.lo, t.hi, t.scratch);
+}
+
+static void run_ref(const att_attention_problem *p, att_exec how, att_span workspace,
+                    void (*tile)(void *, int64_t, int))
+{
+    call c = ref_call(p, &how, workspace);
+    att_parallel(&how, p->B * p->Hq * att_ceil_div(p->Tq, ref_rows(p)), tile, &c);
 }
 
 static void ref_backward(const att_attention_problem *p, void *scratch)
 {
-    if (p->dtype == ATT_F32)
-        att_ref_attention_backward_f32(p, scratch);
-    else
+    if (p->dtype == ATT_F64)
         att_ref_attention_backward_f64(p, scratch);
+    else
+        att_ref_attention_backward_f32(p, scratch);
+}
+
+static void clear_column_sums(const att_attention_out *out)
+{
+    const att_view *v = &out->column_sums;
+    int64_t heads = v->data ? v->dim[0] * v->dim[1] : 0;
+    for (int64_t head = 0; head < heads; head++)
+        for (int64_t j = 0; j < v->dim[2]; j++) {
+            int64_t at = head / v->dim[1] * v->stride[0] + head % v->dim[1] * v->stride[1] + j * v->stride[2];
+            if (v->dtype == ATT_F64)
+                ((double *)v->data)[at] = 0;
+            else
+                ((float *)v->data)[at] = 0;
+        }
 }
 
 att_status att_attention_forward(const att_attention_desc *desc, const att_exec *exec, const att_attention_out *out,
@@ -136,12 +203,18 @@ att_status att_attention_forward(const att_attention_desc *desc, const att_exec 
 {
     att_attention_problem p;
     ATT_TRY(att_attention_check_in(desc, in, &p));
-    ATT_TRY(att_attention_check_out(out, &p));
-    call c;
-    ATT_TRY(begin(&c, &p, exec, workspace));
+    ATT_TRY(att_attention_check_out(out, in, &p));
+    ATT_TRY(check_workspace(&p, exec, workspace));
     att_exec how = worthwhile(&p, exec);
-    int64_t rows = c.fused ? ATT_QUERY_BLOCK : REF_ROWS;
-    att_parallel(&how, p.B * p.Hq * att_ceil_div(p.Tq, rows), c.fused ? fused_forward_tile : ref_forward_tile, &c);
+    const att_attention_kernels *fused = fused_for(&p, exec);
+    clear_column_sums(out);
+    if (!fused) {
+        run_ref(&p, how, workspace, ref_forward_tile);
+        return ATT_OK;
+    }
+    call c = fused_call(&p, fused, workspace);
+    att_parallel(&how, p.B * p.Hq * att_ceil_div(p.Tq, ATT_QUERY_BLOCK), fused_forward_tile, &c);
+    if (p.entropy.data || p.top_keys.data || p.column_sums.data) run_ref(&p, how, workspace, gather_tile);
     return ATT_OK;
 }
 
@@ -151,13 +224,15 @@ att_status att_attention_backward(const att_attention_desc *desc, const att_exec
     att_attention_problem p;
     ATT_TRY(att_attention_check_in(desc, in, &p));
     ATT_TRY(att_attention_check_saved(out, &p));
-    ATT_TRY(att_attention_check_grad(grad, &p));
-    call c;
-    ATT_TRY(begin(&c, &p, exec, workspace));
-    if (c.fused)
+    ATT_TRY(att_attention_check_grad(grad, out, in, &p));
+    ATT_TRY(check_workspace(&p, exec, workspace));
+    const att_attention_kernels *fused = fused_for(&p, exec);
+    if (fused) {
+        call c = fused_call(&p, fused, workspace);
         fused_backward(&c, exec);
-    else
+    } else {
         ref_backward(&p, workspace.data);
+    }
     return ATT_OK;
 }
 
@@ -186,9 +261,55 @@ att_status att_attention_prepare_keys(const att_exec *exec, const att_view *prep
     return ATT_OK;
 }
 
+/* ---- weights on demand ---- */
+
+typedef struct stage_call {
+    call c;
+    att_stage stage;
+    att_attention_rows rows;
+} stage_call;
+
+/* What list[n] names, or n itself without a list. */
+static int64_t listed(const att_grid *list, int64_t n)
+{
+    return list->data ? ((const int32_t *)list->data)[n * list->b] : n;
+}
+
+static void stage_tile(void *ctx, int64_t tile, int worker)
+{
+    const stage_call *s = ctx;
+    const att_attention_problem *p = s->c.p;
+    const att_attention_rows *rows = &s->rows;
+    int64_t b = tile / (rows->nh * rows->nq), a = tile / rows->nq % rows->nh, c = tile % rows->nq;
+    int64_t h = listed(&rows->heads, a), i = listed(&rows->queries, c);
+    int64_t at = b * rows->out.b + a * rows->out.h + c * rows->out.t;
+    void *out = (char *)rows->out.data + at * (int64_t)att_dtype_bytes(att_real_of(p->dtype));
+    void *scratch = s->c.scratch + (size_t)worker * s->c.scratch_bytes;
+    if (p->dtype == ATT_F64)
+        att_ref_attention_stage_f64(p, s->stage, b, h, i, out, scratch);
+    else
+        att_ref_attention_stage_f32(p, s->stage, b, h, i, out, scratch);
+}
+
+att_status att_attention_weights(const att_attention_desc *desc, const att_exec *exec, att_stage stage,
+                                 const att_view *out, const att_attention_in *in, const att_view *heads,
+                                 const att_view *queries, const att_view *lse, att_span workspace)
+{
+    att_attention_problem p;
+    stage_call s = {.stage = stage};
+    ATT_TRY(att_attention_check_in(desc, in, &p));
+    ATT_TRY(att_attention_check_stage(stage, out, in, heads, queries, lse, &p, &s.rows));
+    ATT_TRY(check_workspace(&p, exec, workspace));
+    att_exec how = worthwhile(&p, exec);
+    s.c = ref_call(&p, &how, workspace);
+    att_parallel(&how, p.B * s.rows.nh * s.rows.nq, stage_tile, &s);
+    return ATT_OK;
+}
+
 const char *att_attention_path(const att_attention_desc *desc, const att_exec *exec, const att_attention_in *in)
 {
     static const char *const names[][ATT_SCORE_NONE + 1] = {
+        /* no kernel serves ATT_SCORE_CUSTOM */
         [ATT_ISA_PORTABLE] = {"portable dot", "portable additive", "portable bias"},
         [ATT_ISA_AVX2] = {"avx2 dot", "avx2 additive", "avx2 bias"},
         [ATT_ISA_AVX512] = {"avx512 dot", "avx512 additive", "avx512 bias"},

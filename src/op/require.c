@@ -2,14 +2,12 @@
 
 #include <stdio.h>
 
-#define TEXT_BYTES (ATT_MAX_DIMS * 22 + 8)
-
-static const char *shape_text(char text[TEXT_BYTES], int ndim, const int64_t *dim)
+const char *att_shape_text(char text[ATT_SHAPE_TEXT], int ndim, const int64_t *dim)
 {
     size_t n = 0;
     text[n++] = '(';
     for (int a = 0; a < ndim && a < ATT_MAX_DIMS; a++)
-        n += (size_t)snprintf(text + n, TEXT_BYTES - n, "%s%lld", a ? "," : "", (long long)dim[a]);
+        n += (size_t)snprintf(text + n, ATT_SHAPE_TEXT - n, "%s%lld", a ? "," : "", (long long)dim[a]);
     text[n++] = ')';
     text[n] = '\0';
     return text;
@@ -36,13 +34,13 @@ att_status att_require_real(const char *name, const att_view *v)
 
 att_status att_require_shape(const char *name, const att_view *v, att_dtype dtype, int ndim, const int64_t *dim)
 {
-    char found[TEXT_BYTES], wanted[TEXT_BYTES];
+    char found[ATT_SHAPE_TEXT], wanted[ATT_SHAPE_TEXT];
     ATT_REQUIRE(v->dtype == dtype, ATT_E_DTYPE, "%s: %s, expected %s", name, att_dtype_name(v->dtype),
                 att_dtype_name(dtype));
     bool same = v->ndim == ndim;
     for (int a = 0; same && a < ndim; a++) same = v->dim[a] == dim[a];
-    ATT_REQUIRE(same, ATT_E_SHAPE, "%s: shape %s, expected %s", name, shape_text(found, v->ndim, v->dim),
-                shape_text(wanted, ndim, dim));
+    ATT_REQUIRE(same, ATT_E_SHAPE, "%s: shape %s, expected %s", name, att_shape_text(found, v->ndim, v->dim),
+                att_shape_text(wanted, ndim, dim));
     return require_sizes(name, v);
 }
 

@@ -4,6 +4,10 @@
 
 #include "base/base.h"
 
+#define ATT_SHAPE_TEXT (ATT_MAX_DIMS * 22 + 8) /* bytes */
+
+/* "(2,3)", for messages; of more than ATT_MAX_DIMS sizes only those. */
+const char *att_shape_text(char text[ATT_SHAPE_TEXT], int ndim, const int64_t *dim);
 /* `v` is given (or empty), float32 or float64, with at most ATT_MAX_DIMS sizes >= 0. */
 att_status att_require_real(const char *name, const att_view *v);
 /* `v` is given (or empty), of this type and shape. */

@@ -13,13 +13,16 @@ static void *element(const att_view *v, int64_t index)
 double attention_get(const att_view *v, int64_t index)
 {
     const void *p = element(v, index);
+    if (v->dtype == ATT_I32) return *(const int32_t *)p;
     return v->dtype == ATT_F64 ? *(const double *)p : (double)*(const float *)p;
 }
 
 void attention_set(const att_view *v, int64_t index, double value)
 {
     void *p = element(v, index);
-    if (v->dtype == ATT_F64)
+    if (v->dtype == ATT_I32)
+        *(int32_t *)p = (int32_t)value;
+    else if (v->dtype == ATT_F64)
         *(double *)p = value;
     else
         *(float *)p = (float)value;
@@ -73,6 +76,20 @@ static void draw(const att_view *v, uint64_t seed, double scale)
         attention_set(v, i, (double)(float)(scale * (2 * att_random_uniform(&r) - 1)));
 }
 
+static att_view drawn(attention_run *run, int ndim, const int64_t *dim, uint64_t seed, double scale)
+{
+    att_view v = tensor(run, ndim, dim);
+    draw(&v, seed, scale);
+    return v;
+}
+
+static att_view integers(attention_run *run, int ndim, const int64_t *dim)
+{
+    att_view v = att_view_dense(NULL, ATT_I32, ndim, dim);
+    v.data = take(run, (size_t)att_view_count(&v) * sizeof(int32_t));
+    return v;
+}
+
 static att_view visible(attention_run *run, int ndim, const int64_t *dim)
 {
     att_view v = att_view_dense(NULL, ATT_U8, ndim, dim);
@@ -80,6 +97,60 @@ static att_view visible(attention_run *run, int ndim, const int64_t *dim)
     att_random r = {.seed = 77};
     for (int64_t i = 0; i < att_view_count(&v); i++) ((uint8_t *)v.data)[i] = att_random_below(&r, 3) > 0 ? 3 : 0;
     return v;
+}
+
+static void create_positions(attention_run *run)
+{
+    const attention_case *c = &run->c;
+    run->in.q_positions = integers(run, 2, (int64_t[]){c->B, c->Tq});
+    run->in.k_positions = integers(run, 2, (int64_t[]){1, c->Tk});
+    for (int64_t i = 0; i < c->B * c->Tq; i++)
+        attention_set(&run->in.q_positions, i, (double)(i * 7 % (c->Tk + 3) - 2));
+    for (int64_t j = 0; j < c->Tk; j++) attention_set(&run->in.k_positions, j, (double)(j * 5 % (c->Tk + 1) / 2 * 2));
+}
+
+/* Blocks of queries see every block of keys but each third one; the second block of queries sees nothing. */
+static void create_blocks(attention_run *run)
+{
+    const attention_case *c = &run->c;
+    int64_t rows = (c->Tq + c->desc.block - 1) / c->desc.block, columns = (c->Tk + c->desc.block - 1) / c->desc.block;
+    int32_t *start = malloc((size_t)(rows + 1) * sizeof *start), n = 0;
+    int32_t *key = malloc((size_t)(rows * columns + 1) * sizeof *key);
+    for (int64_t r = 0; r < rows; r++) {
+        start[r] = n;
+        for (int64_t k = 0; r != 1 && k < columns; k++)
+            if ((r + k) % 3 != 2) key[n++] = (int32_t)k;
+    }
+    start[rows] = n;
+    run->in.block_starts = integers(run, 1, (int64_t[]){rows + 1});
+    run->in.block_keys = integers(run, 1, (int64_t[]){n});
+    memcpy(run->in.block_starts.data, start, (size_t)(rows + 1) * sizeof *start);
+    memcpy(run->in.block_keys.data, key, (size_t)n * sizeof *key);
+    free(start);
+    free(key);
+}
+
+static void create_places(attention_run *run)
+{
+    const attention_case *c = &run->c;
+    att_attention_in *in = &run->in;
+    if (c->with & WITH_QUERY_MASK) in->query_mask = visible(run, 2, (int64_t[]){c->B, c->Tq});
+    if (c->with & WITH_POSITIONS) create_positions(run);
+    if (c->desc.block > 0) create_blocks(run);
+    if (c->with & WITH_SLOPES) {
+        in->slopes = tensor(run, 1, &c->Hq);
+        for (int64_t h = 0; h < c->Hq; h++) attention_set(&in->slopes, h, ldexp(1, -(int)h - 1));
+    }
+    if (c->with & (WITH_RELATIVE | SHARED_RELATIVE)) {
+        int64_t R = c->desc.relative == ATT_RELATIVE_CLIP ? 7 : 8;
+        in->relative = drawn(run, 2, (int64_t[]){c->with & SHARED_RELATIVE ? 1 : c->Hq, R}, 10, 1);
+    }
+    if (c->with & WITH_SINKS) in->sinks = drawn(run, 1, &c->Hq, 11, 1);
+    if (c->desc.window == ATT_WINDOW_GAUSS) {
+        in->centre = drawn(run, 3, (int64_t[]){c->B, c->Hq, c->Tq}, 12, (double)c->Tk / 2);
+        for (int64_t i = 0; i < att_view_count(&in->centre); i++)
+            attention_set(&in->centre, i, attention_get(&in->centre, i) + (double)c->Tk / 2);
+    }
 }
 
 static void create_inputs(attention_run *run)
@@ -119,10 +190,53 @@ static void create_inputs(attention_run *run)
     }
 }
 
+/* Zeroed, of x's shape; absent when x is. */
+static att_view gradient_of(attention_run *run, const att_view *x)
+{
+    if (!x->data) return (att_view){0};
+    att_view v = tensor(run, x->ndim, x->dim);
+    attention_fill(&v, 0);
+    return v;
+}
+
+static void create_gathered(attention_run *run)
+{
+    const attention_case *c = &run->c;
+    run->out.entropy = tensor(run, 3, (int64_t[]){c->B, c->Hq, c->Tq});
+    run->out.top_keys = integers(run, 4, (int64_t[]){c->B, c->Hq, c->Tq, 3});
+    run->out.top_weights = tensor(run, 4, (int64_t[]){c->B, c->Hq, c->Tq, 3});
+    run->out.column_sums = tensor(run, 3, (int64_t[]){c->B, c->Hq, c->Tk});
+    attention_fill(&run->out.entropy, NAN);
+    attention_fill(&run->out.top_keys, -7);
+    attention_fill(&run->out.top_weights, NAN);
+    attention_fill(&run->out.column_sums, NAN);
+}
+
+static void create_gradients(attention_run *run)
+{
+    const attention_case *c = &run->c;
+    att_attention_grad *g = &run->grad;
+    g->d_o = drawn(run, 4, (int64_t[]){c->B, c->Hq, c->Tq, c->Dv}, 9, 1);
+    g->dq = gradient_of(run, &run->in.q);
+    g->dk = keyed(run, c->D);
+    g->dv = keyed(run, c->Dv);
+    attention_fill(&g->dk, 0);
+    attention_fill(&g->dv, 0);
+    g->dscore_w = gradient_of(run, &run->in.score_w);
+    g->dbias = gradient_of(run, &run->in.bias);
+    g->dsinks = gradient_of(run, &run->in.sinks);
+    g->drelative = gradient_of(run, &run->in.relative);
+    g->dcentre = gradient_of(run, &run->in.centre);
+    if (c->desc.estimator != ATT_ESTIMATOR_REINFORCE) return;
+    g->d_log_prob = drawn(run, 3, (int64_t[]){c->B, c->Hq, c->Tq}, 13, 1);
+    g->d_entropy = drawn(run, 3, (int64_t[]){c->B, c->Hq, c->Tq}, 14, 1);
+}
+
 void attention_create(attention_run *run, const attention_case *c, att_dtype dtype)
 {
     *run = (attention_run){.c = *c, .dtype = dtype};
     create_inputs(run);
+    create_places(run);
     run->out.o = tensor(run, 4, (int64_t[]){c->B, c->Hq, c->Tq, c->Dv});
     run->out.lse = tensor(run, 3, (int64_t[]){c->B, c->Hq, c->Tq});
     if (c->with & WITH_WEIGHTS) {
@@ -131,17 +245,8 @@ void attention_create(attention_run *run, const attention_case *c, att_dtype dty
     }
     attention_fill(&run->out.o, NAN);
     attention_fill(&run->out.lse, NAN);
-    att_attention_grad *g = &run->grad;
-    g->d_o = tensor(run, 4, (int64_t[]){c->B, c->Hq, c->Tq, c->Dv});
-    draw(&g->d_o, 9, 1);
-    g->dq = tensor(run, 4, (int64_t[]){c->B, c->Hq, c->Tq, c->D});
-    g->dk = keyed(run, c->D);
-    g->dv = keyed(run, c->Dv);
-    if (c->with & WITH_SCORE_W) g->dscore_w = tensor(run, 1, &c->D);
-    if (c->with & (WITH_BIAS | WITH_SHARED_BIAS)) g->dbias = tensor(run, run->in.bias.ndim, run->in.bias.dim);
-    att_view *out[] = {&g->dq, &g->dk, &g->dv, &g->dscore_w, &g->dbias};
-    for (size_t i = 0; i < sizeof out / sizeof *out; i++)
-        if (out[i]->data) attention_fill(out[i], 0);
+    if (c->with & WITH_GATHERED) create_gathered(run);
+    create_gradients(run);
     if (c->with & WITH_PREPARED) run->prepared = keyed(run, c->D);
 }
 
@@ -189,3 +294,95 @@ att_status attention_backward(attention_run *run, const att_exec *exec)
 {
     return with_workspace(run, exec, run_backward);
 }
+
+att_status attention_stage(attention_run *run, att_stage stage, const att_view *out)
+{
+    size_t bytes = 0;
+    assert_ok(att_attention_workspace(&run->c.desc, NULL, &run->in, &bytes));
+    att_span workspace = {guard_alloc(bytes), bytes};
+    bool known = att_view_count(&run->out.lse) > 0 && !isnan(attention_get(&run->out.lse, 0));
+    att_status st = att_attention_weights(&run->c.desc, NULL, stage, out, &run->in, NULL, NULL,
+                                          known ? &run->out.lse : NULL, workspace);
+    guard_free(workspace.data, bytes);
+    return st;
+}
+
+/* ---- the lists ---- */
+
+const char *const attention_result_names[ATTENTION_RESULTS] = {
+    "o",  "lse", "weights",  "entropy", "top_keys", "top_weights", "column_sums", "dq",
+    "dk", "dv",  "dscore_w", "dbias",   "dsinks",   "drelative",   "dcentre"};
+
+void attention_results(const attention_run *run, att_view v[ATTENTION_RESULTS])
+{
+    const att_attention_out *out = &run->out;
+    const att_attention_grad *g = &run->grad;
+    const att_view all[ATTENTION_RESULTS] = {
+        out->o, out->lse, out->weights, out->entropy, out->top_keys, out->top_weights, out->column_sums, g->dq,
+        g->dk,  g->dv,    g->dscore_w,  g->dbias,     g->dsinks,     g->drelative,     g->dcentre};
+    memcpy(v, all, sizeof all);
+}
+
+void attention_gradients(const attention_run *run, attention_pair pair[ATTENTION_GRADIENTS])
+{
+    const att_attention_in *in = &run->in;
+    const att_attention_grad *g = &run->grad;
+    const attention_pair all[ATTENTION_GRADIENTS] = {
+        {"dq", in->q, g->dq},
+        {"dk", in->k, g->dk},
+        {"dv", in->v, g->dv},
+        {"dscore_w", in->score_w, g->dscore_w},
+        {"dbias", in->bias, g->dbias},
+        {"dsinks", in->sinks, g->dsinks},
+        {"drelative", in->relative, g->drelative},
+        {"dcentre", in->centre, g->dcentre},
+    };
+    memcpy(pair, all, sizeof all);
+}
+
+/* ---- a score function of one's own ---- */
+
+static double number(const void *p, att_dtype dtype, int64_t at)
+{
+    return dtype == ATT_F64 ? ((const double *)p)[at] : (double)((const float *)p)[at];
+}
+
+static void store(void *p, att_dtype dtype, int64_t at, double value)
+{
+    if (dtype == ATT_F64)
+        ((double *)p)[at] = value;
+    else
+        ((float *)p)[at] = (float)value;
+}
+
+static void distance_forward(void *ctx, const att_tile *t, void *s)
+{
+    (void)ctx;
+    for (int64_t r = 0; r < t->n; r++)
+        for (int64_t c = 0; c < t->m; c++) {
+            double sum = 0;
+            for (int64_t d = 0; d < t->D; d++) {
+                double off = number(t->q, t->dtype, r * t->q_step + d) - number(t->k, t->dtype, c * t->k_step + d);
+                sum += off * off;
+            }
+            store(s, t->dtype, r * t->s_step + c, -sum / 2);
+        }
+}
+
+/* forward: s = - sum_d (q_d - k_d)^2 / 2:  dq_d -= ds (q_d - k_d),  dk_d += ds (q_d - k_d). */
+static void distance_backward(void *ctx, const att_tile *t, void *dq, void *dk, const void *ds)
+{
+    (void)ctx;
+    for (int64_t r = 0; r < t->n; r++)
+        for (int64_t c = 0; c < t->m; c++) {
+            double g = number(ds, t->dtype, r * t->s_step + c);
+            for (int64_t d = 0; g != 0 && d < t->D; d++) {
+                int64_t at_q = r * t->q_step + d, at_k = c * t->k_step + d;
+                double off = number(t->q, t->dtype, at_q) - number(t->k, t->dtype, at_k);
+                if (dq) store(dq, t->dtype, at_q, number(dq, t->dtype, at_q) - g * off);
+                if (dk) store(dk, t->dtype, at_k, number(dk, t->dtype, at_k) + g * off);
+            }
+        }
+}
+
+const att_score_function squared_distance = {distance_forward, distance_backward, NULL};

@@ -6,7 +6,7 @@
 
 #include <attend/attention.h>
 
-enum { /* what a case has besides q, k, v */
+enum { /* what a case has besides q, k, v; blocks, centre and factors of estimators follow from the descriptor */
        WITH_SCORE_W = 1,
        WITH_MASK = 2,         /* (B,Hq,Tq,Tk), two thirds visible, row 0 of everything hidden */
        WITH_KEY_MASK = 4,     /* (B,1,1,Tk) */
@@ -15,7 +15,14 @@ enum { /* what a case has besides q, k, v */
        WITH_LENGTHS = 32,     /* 0 for batch entry 1, else random */
        TIME_MAJOR = 64,       /* k, v and their gradients as (T,B,H,D) in memory */
        WITH_PREPARED = 128,
-       WITH_WEIGHTS = 256
+       WITH_WEIGHTS = 256,
+       WITH_QUERY_MASK = 512,  /* two thirds count */
+       WITH_POSITIONS = 1024,  /* of queries (B,Tq) and keys (1,Tk), with repetitions and gaps */
+       WITH_SLOPES = 2048,     /* 1/2, 1/4, ... */
+       WITH_RELATIVE = 4096,   /* (Hq,R): 7 entries to clip to, or 8 buckets */
+       SHARED_RELATIVE = 8192, /* (1,R) */
+       WITH_SINKS = 16384,
+       WITH_GATHERED = 32768 /* entropy, 3 top keys, column sums */
 };
 
 typedef struct attention_case {
@@ -33,10 +40,25 @@ typedef struct attention_run {
     att_attention_out out;
     att_attention_grad grad;
     att_view prepared;
-    void *block[24];
-    size_t block_bytes[24];
+    void *block[48];
+    size_t block_bytes[48];
     int blocks;
 } attention_run;
+
+/* - |q - k|^2 / 2 as a custom score function, with its gradient. */
+extern const att_score_function squared_distance;
+
+/* Outputs and gradients, in this order: those that a run lacks have no data. */
+enum { ATTENTION_RESULTS = 15 };
+extern const char *const attention_result_names[ATTENTION_RESULTS];
+void attention_results(const attention_run *run, att_view v[ATTENTION_RESULTS]);
+/* Inputs that have a gradient, each with it, and its name. */
+enum { ATTENTION_GRADIENTS = 8 };
+typedef struct attention_pair {
+    const char *name;
+    att_view x, dx;
+} attention_pair;
+void attention_gradients(const attention_run *run, attention_pair pair[ATTENTION_GRADIENTS]);
 
 /* All buffers end at guard pages. Outputs start as NaN, gradients as 0. */
 void attention_create(attention_run *run, const attention_case *c, att_dtype dtype);
@@ -44,6 +66,8 @@ void attention_destroy(attention_run *run);
 /* With workspace of exactly the size asked for. */
 att_status attention_forward(attention_run *run, const att_exec *exec);
 att_status attention_backward(attention_run *run, const att_exec *exec);
+/* att_attention_weights of all heads and queries, with the run's lse where it has been computed (not NaN). */
+att_status attention_stage(attention_run *run, att_stage stage, const att_view *out);
 /* Contiguous copy of what a view shows, as doubles, row-major; -inf becomes -1e30. Free it. */
 double *attention_values(const att_view *v);
 /* Set every element to the same value. */

@@ -1,5 +1,5 @@
 /* Every instruction set against the double reference, the double reference's gradients against central differences. */
-#include "op/attention_case.h"
+#include "op/attention_suite.h"
 
 #define ADD  .score = ATT_SCORE_ADDITIVE
 #define NONE .score = ATT_SCORE_NONE
@@ -47,159 +47,34 @@ static const attention_case cases[] = {
 };
 enum { CASES = sizeof cases / sizeof *cases };
 
-static const char *const names[] = {"o", "lse", "weights", "dq", "dk", "dv", "dscore_w", "dbias"};
-
-static void views_of(const attention_run *run, att_view v[8])
-{
-    const att_view all[8] = {run->out.o,   run->out.lse, run->out.weights,   run->grad.dq,
-                             run->grad.dk, run->grad.dv, run->grad.dscore_w, run->grad.dbias};
-    memcpy(v, all, sizeof all);
-}
-
-static double largest(const double *p, int64_t n)
-{
-    double top = 0;
-    for (int64_t i = 0; i < n; i++) top = p[i] > -1e29 ? fmax(top, fabs(p[i])) : top;
-    return top;
-}
-
-static float *to_float(double *p, int64_t n)
-{
-    float *f = malloc((size_t)(n + 1) * sizeof *f);
-    for (int64_t i = 0; i < n; i++) f[i] = (float)p[i];
-    free(p);
-    return f;
-}
-
-static void run_both(attention_run *run, const attention_case *c, att_dtype dtype, const att_exec *exec)
-{
-    attention_create(run, c, dtype);
-    assert_ok(attention_forward(run, exec));
-    assert_ok(attention_backward(run, exec));
-}
-
-static void compare(const attention_run *got, const attention_run *want, const attention_run *plain, att_isa isa)
-{
-    att_view g[8], w[8], p[8];
-    views_of(got, g);
-    views_of(want, w);
-    views_of(plain, p);
-    for (int i = 0; i < 8; i++) {
-        if (!g[i].data) continue;
-        int64_t n = att_view_count(&g[i]);
-        double *exact = attention_values(&w[i]);
-        float *have = to_float(attention_values(&g[i]), n), *base = to_float(attention_values(&p[i]), n);
-        for (int64_t e = 0; e < n; e++)
-            if (exact[e] <= -1e29) exact[e] = (double)(float)exact[e];
-        char what[96];
-        snprintf(what, sizeof what, "%s %s %s", got->c.name, att_isa_name(isa), names[i]);
-        int ok = all_within(have, exact, base, n, 1e-6 * fmax(1.0, largest(exact, n)), what);
-        free(exact);
-        free(have);
-        free(base);
-        assert_true(ok);
-    }
-}
-
 static void parity(void **state)
 {
     (void)state;
-    att_isa isa[8];
-    int isas = testable_isas(isa);
-    for (int c = 0; c < CASES; c++) {
-        const att_exec ref = {.isa = ATT_ISA_REF};
-        attention_run want, plain, got;
-        run_both(&want, &cases[c], ATT_F64, &ref);
-        run_both(&plain, &cases[c], ATT_F32, &ref);
-        for (int i = 0; i < isas; i++) {
-            const att_exec exec = {.isa = isa[i], .threads = 2};
-            run_both(&got, &cases[c], ATT_F32, &exec);
-            compare(&got, &want, &plain, isa[i]);
-            attention_destroy(&got);
-        }
-        attention_destroy(&want);
-        attention_destroy(&plain);
-    }
-}
-
-/* ---- gradients ---- */
-
-static double loss(attention_run *run)
-{
-    assert_ok(attention_forward(run, NULL));
-    double sum = 0;
-    for (int64_t i = 0; i < att_view_count(&run->out.o); i++)
-        sum += attention_get(&run->out.o, i) * attention_get(&run->grad.d_o, i);
-    return sum;
-}
-
-static void check_gradient(attention_run *run, const char *name, const att_view *x, const att_view *dx)
-{
-    if (!x->data || !dx->data) return;
-    const double h = 1e-5;
-    int64_t n = att_view_count(x), step = 1 + n / 24; /* at most 24 elements of each */
-    for (int64_t i = 0; i < n; i += step) {
-        double at = attention_get(x, i);
-        if (isinf(at)) continue;
-        attention_set(x, i, at + h);
-        double up = loss(run);
-        attention_set(x, i, at - h);
-        double down = loss(run);
-        attention_set(x, i, at);
-        double want = (up - down) / (2 * h), got = attention_get(dx, i);
-        if (!(fabs(got - want) <= 1e-7 * (1 + fabs(want))))
-            fail_msg("%s: %s[%lld] is %.12g, differences give %.12g", run->c.name, name, (long long)i, got, want);
-    }
+    suite_parity(cases, CASES);
 }
 
 static void gradients(void **state)
 {
     (void)state;
-    for (int c = 0; c < CASES; c++) {
-        if (cases[c].spread > 0) continue; /* saturated: differences see only rounding */
-        attention_run run;
-        run_both(&run, &cases[c], ATT_F64, NULL);
-        check_gradient(&run, "dq", &run.in.q, &run.grad.dq);
-        check_gradient(&run, "dk", &run.in.k, &run.grad.dk);
-        check_gradient(&run, "dv", &run.in.v, &run.grad.dv);
-        check_gradient(&run, "dscore_w", &run.in.score_w, &run.grad.dscore_w);
-        check_gradient(&run, "dbias", &run.in.bias, &run.grad.dbias);
-        attention_destroy(&run);
-    }
-}
-
-/* ---- the same bits ---- */
-
-static void assert_same(const attention_run *a, const attention_run *b, const char *what)
-{
-    att_view x[8], y[8];
-    views_of(a, x);
-    views_of(b, y);
-    for (int v = 0; v < 8; v++)
-        for (int64_t i = 0; x[v].data && i < att_view_count(&x[v]); i++) {
-            float p = (float)attention_get(&x[v], i), q = (float)attention_get(&y[v], i);
-            if (memcmp(&p, &q, sizeof p) != 0)
-                fail_msg("%s %s: %s[%lld] %.9g, %.9g", a->c.name, what, names[v], (long long)i, (double)p, (double)q);
-        }
+    suite_gradients(cases, CASES);
 }
 
 static void threads_give_the_same_bits(void **state)
 {
     (void)state;
-    const int threads[] = {2, 3, 4, 8};
-    for (int c = 0; c < CASES; c++) {
-        attention_case big = cases[c];
-        big.B *= 4; /* enough work for threads to start */
-        attention_run one, many;
-        run_both(&one, &big, ATT_F32, NULL);
-        for (int i = 0; i < 4; i++) {
-            const att_exec exec = {.threads = threads[i]};
-            run_both(&many, &big, ATT_F32, &exec);
-            assert_same(&one, &many, "threads");
-            attention_destroy(&many);
-        }
-        attention_destroy(&one);
-    }
+    suite_threads(cases, CASES);
+}
+
+static void a_split_batch_gives_the_same_bits(void **state)
+{
+    (void)state;
+    suite_split(cases, CASES);
+}
+
+static void hidden_numbers_never_leak(void **state)
+{
+    (void)state;
+    suite_poison(cases, CASES);
 }
 
 static void prepared_keys_give_the_same_bits(void **state)
@@ -210,9 +85,9 @@ static void prepared_keys_give_the_same_bits(void **state)
         attention_case plain = cases[c];
         plain.with &= ~(unsigned)WITH_PREPARED;
         attention_run a, b;
-        run_both(&a, &cases[c], ATT_F32, NULL);
-        run_both(&b, &plain, ATT_F32, NULL);
-        assert_same(&a, &b, "prepared");
+        suite_run(&a, &cases[c], ATT_F32, NULL);
+        suite_run(&b, &plain, ATT_F32, NULL);
+        suite_same(&a, &b, "prepared");
         attention_destroy(&a);
         attention_destroy(&b);
     }
@@ -224,6 +99,8 @@ int main(void)
         cmocka_unit_test(parity),
         cmocka_unit_test(gradients),
         cmocka_unit_test(threads_give_the_same_bits),
+        cmocka_unit_test(a_split_batch_gives_the_same_bits),
+        cmocka_unit_test(hidden_numbers_never_leak),
         cmocka_unit_test(prepared_keys_give_the_same_bits),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -17,7 +17,11 @@ typedef struct block { /* of queries, and the scratch to work on it */
 
 static bool serves(const att_attention_problem *p)
 {
-    return p->dtype == ATT_F32 && p->desc.align == ATT_ALIGN_SOFTMAX && p->desc.masked_rows == ATT_MASKED_ZERO;
+    const att_attention_desc *d = &p->desc;
+    bool positions = p->q_positions.data || p->k_positions.data || p->relative.data || p->slopes.data;
+    return p->dtype == ATT_F32 && p->kv_dtype == ATT_F32 && d->score != ATT_SCORE_CUSTOM &&
+           d->window != ATT_WINDOW_GAUSS && d->align == ATT_ALIGN_SOFTMAX && d->masked_rows == ATT_MASKED_ZERO &&
+           p->temperature == 1 && !positions && !p->query_mask.data && !p->sinks.data && !p->block_starts.data;
 }
 
 static int64_t scratch_floats(const att_attention_problem *p)

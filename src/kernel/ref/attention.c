@@ -1,107 +1,51 @@
-/* Attention, row by row: scores e[j], weights w[j], then the output; and the same recomputed for the gradients. */
+/* Attention, row by row: scores, weights, then the output; and the same again for the gradients. */
 #include <attend/random.h>
 
-#include "kernel/ref/real.h"
-#include "kernel/ref/attention.h"
+#include "base/half.h"
+#include "kernel/ref/attention_row.h"
 
-typedef struct row { /* one query: the coordinates that everything below needs */
-    const att_attention_problem *p;
-    int64_t b, h, hkv, i;
-} row;
+/* ---- a row and its scratch ---- */
 
-static real *at(const att_grid *g, int64_t b, int64_t h, int64_t t)
+int64_t ATT_REF(attention_scratch)(const att_attention_problem *p)
 {
-    return (real *)g->data + b * g->b + h * g->h + t * g->t;
+    int64_t tile = p->desc.score == ATT_SCORE_CUSTOM ? (2 * ATT_REF_TILE + 1) * p->D : 0;
+    return 6 * p->Tk + 2 * p->D + 2 * p->Dv + tile;
 }
 
-static row row_of(const att_attention_problem *p, int64_t b, int64_t h, int64_t i)
+static real *take(real **scratch, int64_t n)
 {
-    return (row){p, b, h, h / (p->Hq / p->Hkv), i};
+    real *start = *scratch;
+    *scratch += n;
+    return start;
 }
 
-static bool masked_out(const row *r, int64_t j)
+static att_ref_row row_of(const att_attention_problem *p, int64_t b, int64_t h, int64_t i, real *scratch)
 {
-    const att_grid *m = &r->p->mask, *bias = &r->p->bias;
-    if (m->data && ((const uint8_t *)m->data)[r->b * m->b + r->h * m->h + r->i * m->t + j * m->d] == 0) return true;
-    return bias->data && at(bias, r->b, r->h, r->i)[j * bias->d] == (real)-INFINITY;
-}
-
-static real score_weight(const att_attention_problem *p, int64_t d)
-{
-    return p->score_w.data ? ((const real *)p->score_w.data)[d * p->score_w.d] : (real)1;
-}
-
-/* scale * score(q_i, k_j), before softcap and bias. */
-static real raw_score(const row *r, int64_t j)
-{
-    const att_attention_problem *p = r->p;
-    if (p->desc.score == ATT_SCORE_NONE) return 0;
-    const real *q = at(&p->q, r->b, r->h, r->i), *k = at(&p->k, r->b, r->hkv, j);
-    real sum = 0;
-    if (p->desc.score == ATT_SCORE_DOT)
-        for (int64_t d = 0; d < p->D; d++) sum += q[d] * k[d];
-    else
-        for (int64_t d = 0; d < p->D; d++) sum += score_weight(p, d) * (real)tanh(q[d] + k[d]);
-    return (real)p->scale * sum;
-}
-
-static real capped(const row *r, real e)
-{
-    real c = (real)r->p->desc.softcap;
-    return c > 0 ? c * (real)tanh(e / c) : e;
-}
-
-/* e[j] for every key; -inf for the hidden ones, whose keys are not read. */
-static void score_row(const row *r, real *e)
-{
-    const att_grid *bias = &r->p->bias;
-    int64_t lo, hi;
-    att_attention_range(r->p, r->b, r->i, &lo, &hi);
-    for (int64_t j = 0; j < r->p->Tk; j++) {
-        if (j < lo || j >= hi || masked_out(r, j)) {
-            e[j] = (real)-INFINITY;
-            continue;
-        }
-        e[j] = capped(r, raw_score(r, j));
-        if (bias->data) e[j] += at(bias, r->b, r->h, r->i)[j * bias->d];
+    att_ref_row r = {.p = p, .b = b, .h = h, .hkv = h / (p->Hq / p->Hkv), .i = i};
+    real **const by_key[] = {&r.s, &r.z, &r.a, &r.w, &r.g, &r.spare};
+    for (size_t n = 0; n < sizeof by_key / sizeof *by_key; n++) *by_key[n] = take(&scratch, p->Tk);
+    r.room_q = take(&scratch, p->D);
+    r.room_k = take(&scratch, p->D);
+    r.room_v = take(&scratch, p->Dv);
+    r.o = take(&scratch, p->Dv);
+    if (p->desc.score == ATT_SCORE_CUSTOM) {
+        r.tile = take(&scratch, ATT_REF_TILE * p->D);
+        r.dtile = take(&scratch, ATT_REF_TILE * p->D);
+        r.dquery = take(&scratch, p->D);
     }
+    r.q = ATT_REF(attention_query)(&r);
+    return r;
 }
 
-/* The first largest score; -1 when every key is hidden. */
-static int64_t first_largest(const real *e, int64_t n)
+/* The caller's query mask lets this row's output through. */
+static bool counts(const att_ref_row *r)
 {
-    int64_t best = -1;
-    for (int64_t j = 0; j < n; j++)
-        if (e[j] != (real)-INFINITY && (best < 0 || e[j] > e[best])) best = j;
-    return best;
-}
-
-/* log sum_j exp e[j]; -inf when every key is hidden. */
-static real log_sum_exp(const real *e, int64_t n)
-{
-    int64_t best = first_largest(e, n);
-    if (best < 0) return (real)-INFINITY;
-    real sum = 0;
-    for (int64_t j = 0; j < n; j++) sum += (real)exp(e[j] - e[best]);
-    return e[best] + (real)log(sum);
-}
-
-/* w = align(e). lse as above. */
-static void weight_row(const att_attention_problem *p, real *w, const real *e, real lse)
-{
-    int64_t best = first_largest(e, p->Tk);
-    for (int64_t j = 0; j < p->Tk; j++) {
-        if (best < 0)
-            w[j] = p->desc.masked_rows == ATT_MASKED_UNIFORM ? (real)1 / (real)p->Tk : (real)0;
-        else if (p->desc.align == ATT_ALIGN_ARGMAX)
-            w[j] = (real)(j == best);
-        else
-            w[j] = (real)exp(e[j] - lse);
-    }
+    const att_grid *m = &r->p->query_mask;
+    return !m->data || ((const uint8_t *)m->data)[r->b * m->b + r->i * m->t] != 0;
 }
 
 /* 0 or 1/(1-p): what dropout multiplies weight (b,h,i,j) by. */
-static real keep(const row *r, int64_t j)
+static real keep(const att_ref_row *r, int64_t j)
 {
     double drop = (double)r->p->desc.dropout;
     if (drop == 0) return 1;
@@ -111,103 +55,171 @@ static real keep(const row *r, int64_t j)
     return (double)draw[j % 4] >= drop * 4294967296.0 ? (real)(1 / (1 - drop)) : (real)0;
 }
 
-static void forward_row(const row *r, real *e, real *w)
+/* ---- forward ---- */
+
+static void store_output(const att_ref_row *r)
+{
+    const att_grid *o = &r->p->o;
+    int64_t at = r->b * o->b + r->h * o->h + r->i * o->t;
+    for (int64_t d = 0; d < r->p->Dv; d++) {
+        if (r->p->dtype == ATT_BF16)
+            ((uint16_t *)o->data)[at + d] = att_bf16_of_float((float)r->o[d]);
+        else if (r->p->dtype == ATT_F16)
+            ((uint16_t *)o->data)[at + d] = att_f16_of_float((float)r->o[d]);
+        else
+            ((real *)o->data)[at + d] = r->o[d];
+    }
+}
+
+/* o = sum_j w_j keep_j v_j. A hidden or dropped value is not read: it may be NaN. */
+static void mix_values(const att_ref_row *r)
+{
+    for (int64_t d = 0; d < r->p->Dv; d++) r->o[d] = 0;
+    for (int64_t j = 0; counts(r) && j < r->p->Tk; j++) {
+        if (r->w[j] == 0) continue;
+        real kept = r->w[j] * keep(r, j);
+        if (kept == 0) continue;
+        const real *v = ATT_REF(attention_value)(r, j);
+        for (int64_t d = 0; d < r->p->Dv; d++) r->o[d] += kept * v[d];
+    }
+    store_output(r);
+}
+
+/* H = - sum_j w_j log w_j */
+static real entropy_of(const att_ref_row *r)
+{
+    real sum = 0;
+    for (int64_t j = 0; j < r->p->Tk; j++)
+        if (r->w[j] != 0) sum -= r->w[j] * (real)log(r->w[j]);
+    return sum;
+}
+
+/* The top weights so far, of which `found` of n are filled. */
+typedef struct top_list {
+    int32_t *key;
+    real *weight;
+    int64_t key_step, weight_step, found, n;
+} top_list;
+
+static void put_top(top_list *top, int64_t at, int64_t key, real weight)
+{
+    top->key[at * top->key_step] = (int32_t)key;
+    top->weight[at * top->weight_step] = weight;
+}
+
+/* Before the first smaller one: the lower key stays first among equals. */
+static void insert_top(top_list *top, int64_t j, real w)
+{
+    int64_t at = top->found;
+    while (at > 0 && w > top->weight[(at - 1) * top->weight_step]) at--;
+    if (at == top->n) return;
+    if (top->found < top->n) top->found++;
+    for (int64_t m = top->found - 1; m > at; m--)
+        put_top(top, m, top->key[(m - 1) * top->key_step], top->weight[(m - 1) * top->weight_step]);
+    put_top(top, at, j, w);
+}
+
+static void find_top(const att_ref_row *r)
+{
+    const att_grid *keys = &r->p->top_keys, *weights = &r->p->top_weights;
+    top_list top = {.key = (int32_t *)keys->data + r->b * keys->b + r->h * keys->h + r->i * keys->t,
+                    .weight = att_ref_at(weights, r->b, r->h, r->i),
+                    .key_step = keys->d,
+                    .weight_step = weights->d,
+                    .n = r->p->top};
+    for (int64_t j = 0; j < r->p->Tk; j++)
+        if (r->z[j] != (real)-INFINITY || r->w[j] != 0) insert_top(&top, j, r->w[j]);
+    for (int64_t m = top.found; m < top.n; m++) put_top(&top, m, -1, 0);
+}
+
+static void gather_row(const att_ref_row *r)
 {
     const att_attention_problem *p = r->p;
-    real *o = at(&p->o, r->b, r->h, r->i);
-    score_row(r, e);
-    real lse = log_sum_exp(e, p->Tk);
-    weight_row(p, w, e, lse);
-    if (p->lse.data) *at(&p->lse, r->b, r->h, r->i) = lse;
-    if (p->weights.data)
-        for (int64_t j = 0; j < p->Tk; j++) at(&p->weights, r->b, r->h, r->i)[j] = w[j];
-    for (int64_t d = 0; d < p->Dv; d++) o[d] = 0;
-    for (int64_t j = 0; j < p->Tk; j++) {
-        real kept = w[j] * keep(r, j);
-        if (w[j] == 0 || kept == 0) continue; /* hidden or dropped: v[j] may be NaN */
-        for (int64_t d = 0; d < p->Dv; d++) o[d] += kept * at(&p->v, r->b, r->hkv, j)[d];
-    }
+    if (p->entropy.data) *att_ref_at(&p->entropy, r->b, r->h, r->i) = entropy_of(r);
+    if (p->top_keys.data) find_top(r);
+    for (int64_t j = 0; p->column_sums.data && j < p->Tk; j++) *att_ref_at(&p->column_sums, r->b, r->h, j) += r->w[j];
 }
 
 void ATT_REF(attention_forward)(const att_attention_problem *p, int64_t b, int64_t h, int64_t i_lo, int64_t i_hi,
                                 real *scratch)
 {
     for (int64_t i = i_lo; i < i_hi; i++) {
-        row r = row_of(p, b, h, i);
-        forward_row(&r, scratch, scratch + p->Tk);
+        att_ref_row r = row_of(p, b, h, i, scratch);
+        ATT_REF(attention_score)(&r);
+        real lse = ATT_REF(attention_lse)(&r);
+        ATT_REF(attention_align)(&r, lse);
+        if (p->lse.data) *att_ref_at(&p->lse, b, h, i) = lse;
+        for (int64_t j = 0; p->weights.data && j < p->Tk; j++) att_ref_at(&p->weights, b, h, i)[j] = r.w[j];
+        gather_row(&r);
+        mix_values(&r);
     }
 }
 
-/* forward: s = scale score(q_i, k_j). From ds: DOT gives dq_i += ds scale k_j, dk_j += ds scale q_i; ADDITIVE with
- * t_d = tanh(q_id + k_jd) gives dw_d += ds scale t_d and dq_id, dk_jd += ds scale w_d (1 - t_d^2). */
-static void score_backward(const row *r, int64_t j, real ds)
+void ATT_REF(attention_gather)(const att_attention_problem *p, int64_t b, int64_t h, int64_t i_lo, int64_t i_hi,
+                               real *scratch)
 {
-    const att_attention_problem *p = r->p;
-    if (p->desc.score == ATT_SCORE_NONE) return;
-    const real *q = at(&p->q, r->b, r->h, r->i), *k = at(&p->k, r->b, r->hkv, j);
-    real *dq = p->dq.data ? at(&p->dq, r->b, r->h, r->i) : NULL, *dk = p->dk.data ? at(&p->dk, r->b, r->hkv, j) : NULL;
-    real g = ds * (real)p->scale;
-    for (int64_t d = 0; d < p->D; d++) {
-        real to_q = g * k[d], to_k = g * q[d];
-        if (p->desc.score == ATT_SCORE_ADDITIVE) {
-            real t = (real)tanh(q[d] + k[d]);
-            to_q = to_k = g * score_weight(p, d) * (1 - t * t);
-            if (p->dscore_w.data) ((real *)p->dscore_w.data)[d * p->dscore_w.d] += g * t;
-        }
-        if (dq) dq[d] += to_q;
-        if (dk) dk[d] += to_k;
+    for (int64_t i = i_lo; i < i_hi; i++) {
+        att_ref_row r = row_of(p, b, h, i, scratch);
+        ATT_REF(attention_score)(&r);
+        ATT_REF(attention_align)(&r, p->lse.data ? *att_ref_at(&p->lse, b, h, i) : ATT_REF(attention_lse)(&r));
+        gather_row(&r);
     }
 }
 
-/* forward: o = sum_j w_j keep_j v_j, w = softmax(e). With do the gradient of o and delta = do . o,
- *   dv_j += w_j keep_j do,   de_j = w_j (keep_j do . v_j - delta). */
-static void backward_row(const row *r, real *e, real *w, real *de)
+/* ---- weights on demand ---- */
+
+void ATT_REF(attention_stage)(const att_attention_problem *p, att_stage stage, int64_t b, int64_t h, int64_t i,
+                              real *out, real *scratch)
+{
+    att_ref_row r = row_of(p, b, h, i, scratch);
+    const real *row = stage == ATT_STAGE_RAW ? r.s : stage == ATT_STAGE_MASKED ? r.z : r.w;
+    if (stage == ATT_STAGE_RAW) {
+        for (int64_t j = 0; j < p->Tk; j++) r.z[j] = 0;
+        ATT_REF(attention_raw)(&r);
+    } else {
+        ATT_REF(attention_score)(&r);
+    }
+    if (stage >= ATT_STAGE_WEIGHTS)
+        ATT_REF(attention_align)(&r, p->lse.data ? *att_ref_at(&p->lse, b, h, i) : ATT_REF(attention_lse)(&r));
+    for (int64_t j = 0; j < p->Tk; j++)
+        out[j] = stage == ATT_STAGE_DROPPED && row[j] != 0 ? row[j] * keep(&r, j) : row[j];
+}
+
+/* ---- backward ---- */
+
+/* forward: o = sum_j w_j keep_j v_j. With do the gradient of o:  dv_j += w_j keep_j do,  dw_j = keep_j do . v_j, the
+ * latter for every visible key: a weight of 0 may be on its way to somewhere. */
+static void mix_values_bwd(const att_ref_row *r)
 {
     const att_attention_problem *p = r->p;
-    const real *d_o = at(&p->d_o, r->b, r->h, r->i), *o = at(&p->o, r->b, r->h, r->i);
-    real lse = *at(&p->lse, r->b, r->h, r->i), delta = 0;
-    score_row(r, e);
-    weight_row(p, w, e, lse);
-    for (int64_t d = 0; d < p->Dv; d++) delta += d_o[d] * o[d];
-    bool soft = p->desc.align == ATT_ALIGN_SOFTMAX && lse != (real)-INFINITY;
+    const real *d_o = att_ref_at(&p->d_o, r->b, r->h, r->i);
     for (int64_t j = 0; j < p->Tk; j++) {
-        de[j] = 0;
-        if (w[j] == 0) continue;
-        real kept = keep(r, j), dot = 0;
-        if (kept != 0) {
-            const real *v = at(&p->v, r->b, r->hkv, j);
-            for (int64_t d = 0; d < p->Dv; d++) dot += d_o[d] * v[d];
-            if (p->dv.data)
-                for (int64_t d = 0; d < p->Dv; d++) at(&p->dv, r->b, r->hkv, j)[d] += w[j] * kept * d_o[d];
-        }
-        if (soft) de[j] = w[j] * (kept * dot - delta);
+        r->g[j] = 0;
+        if (r->z[j] == (real)-INFINITY && r->w[j] == 0) continue;
+        real kept = keep(r, j);
+        if (kept == 0) continue;
+        const real *v = ATT_REF(attention_value)(r, j);
+        for (int64_t d = 0; d < p->Dv; d++) r->g[j] += kept * d_o[d] * v[d];
+        real *dv = p->dv.data && r->w[j] != 0 ? att_ref_at(&p->dv, r->b, r->hkv, j) : NULL;
+        for (int64_t d = 0; dv && d < p->Dv; d++) dv[d] += r->w[j] * kept * d_o[d];
     }
 }
 
-/* forward: e = capped(s) + bias, capped(s) = c tanh(s/c): ds = de (1 - tanh(s/c)^2). */
-static void backward_scores(const row *r, const real *de)
+static void backward_row(const att_attention_problem *p, int64_t b, int64_t h, int64_t i, real *scratch)
 {
-    const att_attention_problem *p = r->p;
-    real c = (real)p->desc.softcap;
-    for (int64_t j = 0; j < p->Tk; j++) {
-        if (de[j] == 0) continue;
-        real ds = de[j];
-        if (p->dbias.data) at(&p->dbias, r->b, r->h, r->i)[j * p->dbias.d] += ds;
-        if (c > 0) {
-            real t = (real)tanh(raw_score(r, j) / c);
-            ds *= 1 - t * t;
-        }
-        score_backward(r, j, ds);
-    }
+    att_ref_row r = row_of(p, b, h, i, scratch);
+    real lse = *att_ref_at(&p->lse, b, h, i);
+    if (!counts(&r)) return;
+    ATT_REF(attention_score)(&r);
+    ATT_REF(attention_align)(&r, lse);
+    mix_values_bwd(&r);
+    ATT_REF(attention_align_bwd)(&r, lse);
+    ATT_REF(attention_score_bwd)(&r);
 }
 
 void ATT_REF(attention_backward)(const att_attention_problem *p, real *scratch)
 {
     for (int64_t b = 0; b < p->B; b++)
         for (int64_t h = 0; h < p->Hq; h++)
-            for (int64_t i = 0; i < p->Tq; i++) {
-                row r = row_of(p, b, h, i);
-                backward_row(&r, scratch, scratch + p->Tk, scratch + 2 * p->Tk);
-                backward_scores(&r, scratch + 2 * p->Tk);
-            }
+            for (int64_t i = 0; i < p->Tq; i++) backward_row(p, b, h, i, scratch);
 }
