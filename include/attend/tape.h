@@ -132,11 +132,15 @@ typedef struct att_tape_attention_in {
     att_node *q, *k, *v, *score_w, *bias; /* score_w, bias may be NULL */
     att_view mask, key_lengths;           /* may be absent */
     att_view k_prepared; /* of att_tape_prepare_keys(k), for keys that many calls share; may be absent */
+    att_node *sinks, *relative, *centre;                                             /* may be NULL */
+    att_view query_mask, q_positions, k_positions, slopes, block_starts, block_keys; /* may be absent */
+    att_view d_log_prob, d_entropy; /* REINFORCE: the backward reads them, so the reward may come after the forward */
 } att_tape_attention_in;
 /* What additive attention first makes of its keys (B,Hkv,Tk,D), see att_attention_prepare_keys; gradients still go to
  * k. */
 ATT_API att_view att_tape_prepare_keys(att_tape *tape, att_node *k);
-/* o (B,Hq,Tq,Dv); *weights, if not NULL, receives the weights (B,Hq,Tq,Tk) (no gradient flows through them). */
+/* As att_attention_forward; views, and desc->function, must live until the backward.
+ * o (B,Hq,Tq,Dv); *weights, if not NULL, receives the weights (B,Hq,Tq,Tk) (no gradient flows through them). */
 ATT_API att_node *att_tape_attention(att_tape *tape, const att_attention_desc *desc, const att_tape_attention_in *in,
                                      att_view *weights);
 

@@ -126,7 +126,8 @@ typedef struct attention_record {
     att_attention_desc desc;
     att_attention_in in;
     att_attention_out out;
-    att_node *o, *q, *k, *v, *score_w, *bias;
+    att_tape_attention_in from;
+    att_node *o;
 } attention_record;
 
 static att_status attention_scratch(att_tape *tape, const att_attention_desc *desc, const att_attention_in *in,
@@ -140,14 +141,18 @@ static att_status attention_scratch(att_tape *tape, const att_attention_desc *de
 static att_status attention_backward(att_tape *tape, att_record *record)
 {
     attention_record *r = (attention_record *)record;
-    att_attention_grad grad = {0};
+    const att_tape_attention_in *from = &r->from;
+    att_attention_grad grad = {.d_log_prob = from->d_log_prob, .d_entropy = from->d_entropy};
     att_span scratch;
     if (!att_tape_arrived(r->o, &grad.d_o)) return ATT_OK;
-    ATT_TRY(added_gradient(tape, r->q, &grad.dq));
-    ATT_TRY(added_gradient(tape, r->k, &grad.dk));
-    ATT_TRY(added_gradient(tape, r->v, &grad.dv));
-    ATT_TRY(added_gradient(tape, r->score_w, &grad.dscore_w));
-    ATT_TRY(added_gradient(tape, r->bias, &grad.dbias));
+    ATT_TRY(added_gradient(tape, from->q, &grad.dq));
+    ATT_TRY(added_gradient(tape, from->k, &grad.dk));
+    ATT_TRY(added_gradient(tape, from->v, &grad.dv));
+    ATT_TRY(added_gradient(tape, from->score_w, &grad.dscore_w));
+    ATT_TRY(added_gradient(tape, from->bias, &grad.dbias));
+    ATT_TRY(added_gradient(tape, from->sinks, &grad.dsinks));
+    ATT_TRY(added_gradient(tape, from->relative, &grad.drelative));
+    ATT_TRY(added_gradient(tape, from->centre, &grad.dcentre));
     ATT_TRY(attention_scratch(tape, &r->desc, &r->in, &scratch));
     return att_attention_backward(&r->desc, &tape->exec, &grad, &r->out, &r->in, scratch);
 }
@@ -161,6 +166,27 @@ att_view att_tape_prepare_keys(att_tape *tape, att_node *k)
     if (status == ATT_OK) return prepared->value;
     att_tape_fail(tape, status);
     return (att_view){0};
+}
+
+static att_attention_in attention_values(const att_tape_attention_in *in)
+{
+    return (att_attention_in){.q = in->q->value,
+                              .k = in->k->value,
+                              .v = in->v->value,
+                              .score_w = value_or_absent(in->score_w),
+                              .mask = in->mask,
+                              .bias = value_or_absent(in->bias),
+                              .key_lengths = in->key_lengths,
+                              .k_prepared = in->k_prepared,
+                              .query_mask = in->query_mask,
+                              .q_positions = in->q_positions,
+                              .k_positions = in->k_positions,
+                              .slopes = in->slopes,
+                              .relative = value_or_absent(in->relative),
+                              .sinks = value_or_absent(in->sinks),
+                              .centre = value_or_absent(in->centre),
+                              .block_starts = in->block_starts,
+                              .block_keys = in->block_keys};
 }
 
 att_node *att_tape_attention(att_tape *tape, const att_attention_desc *desc, const att_tape_attention_in *in,
@@ -181,30 +207,14 @@ att_node *att_tape_attention(att_tape *tape, const att_attention_desc *desc, con
     TAPE_TRY(tape, att_tape_new_node(tape, 3, dim, NULL, false, &lse));
     if (weights) TAPE_TRY(tape, att_tape_new_node(tape, 4, w_dim, NULL, false, &w));
     att_attention_out out = {.o = o->value, .lse = lse->value, .weights = value_or_absent(w)};
-    att_attention_in values = {.q = *q,
-                               .k = *k,
-                               .v = *v,
-                               .score_w = value_or_absent(in->score_w),
-                               .mask = in->mask,
-                               .bias = value_or_absent(in->bias),
-                               .key_lengths = in->key_lengths,
-                               .k_prepared = in->k_prepared};
+    att_attention_in values = attention_values(in);
     TAPE_TRY(tape, attention_scratch(tape, desc, &values, &scratch));
     TAPE_TRY(tape, att_attention_forward(desc, &tape->exec, &out, &values, scratch));
     if (weights) *weights = w->value;
     TAPE_TRY(tape, att_tape_new_record(tape, sizeof *r, attention_backward, &r));
     if (!r) return o;
     out.weights = (att_view){0};
-    *r = (attention_record){.record = r->record,
-                            .desc = *desc,
-                            .in = values,
-                            .out = out,
-                            .o = o,
-                            .q = in->q,
-                            .k = in->k,
-                            .v = in->v,
-                            .score_w = in->score_w,
-                            .bias = in->bias};
+    *r = (attention_record){.record = r->record, .desc = *desc, .in = values, .out = out, .from = *in, .o = o};
     return o;
 }
 
