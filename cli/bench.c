@@ -11,7 +11,7 @@
 
 static const char *const isas[] = {"best", "ref", "portable", "avx2", "avx512", NULL};
 
-static bench_request set = {.width = 256, .batch = 64, .length = 16, .vocabulary = 5000, .runs = 7};
+static bench_request set = {.width = 256, .runs = 7};
 static int isa;
 
 /* clang-format off */
@@ -27,9 +27,9 @@ static const cli_option options[] = {
     {"packed",      0, CLI_FLAG,   &set.packed,      NULL,    "product: b packed beforehand, as weights are"},
     {"model",       0, CLI_CHOICE, &set.model,       "NAME",  "train: the model", .choices = bench_models},
     {"width",       0, CLI_INT,    &set.width,       "N",     "train: units", .min = 1, .max = 65536},
-    {"batch",       0, CLI_INT,    &set.batch,       "N",     "train: sentence pairs", .min = 1, .max = 65536},
-    {"length",      0, CLI_INT,    &set.length,      "N",     "train: words of each sentence", .min = 1, .max = 65536},
-    {"vocabulary",  0, CLI_INT,    &set.vocabulary,  "N",     "train: words of each language", .min = 4, .max = 1e7},
+    {"batch",       0, CLI_INT,    &set.batch,       "N",     "train: sentence pairs; 0: the model's own", .min = 0, .max = 65536},
+    {"length",      0, CLI_INT,    &set.length,      "N",     "train: words of each sentence; 0: the model's own", .min = 0, .max = 65536},
+    {"vocabulary",  0, CLI_INT,    &set.vocabulary,  "N",     "train: words of each language; 0: the model's own", .min = 0, .max = 1e7},
     {"runs",        0, CLI_INT,    &set.runs,        "N",     "measured repetitions", .min = 1, .max = 1e6},
     {"isa",         0, CLI_CHOICE, &isa,             "NAME",  "instruction set to use at most", .choices = isas},
     CLI_JSON, CLI_QUIET, CLI_THREADS, CLI_END,
@@ -78,6 +78,9 @@ static const table_row table[] = {
     {"train",     .model = 0, .width = 1024},
     {"train",     .model = 1, .width = 256},
     {"train",     .model = 1, .width = 1024},
+    {"train",     .model = 2, .width = 128},
+    {"train",     .model = 2, .width = 512},
+    {"train",     .model = 3, .width = 384},
 };
 /* clang-format on */
 

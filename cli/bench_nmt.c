@@ -62,7 +62,8 @@ static double stepwise_flops(const bench_request *r)
     return 3 * 2 * words * (encoder + keys + query + cell + readout + output + context + start);
 }
 
-const bench_model bench_nmt_step = {"nmt-step", stepwise_create, stepwise_destroy, stepwise_loss, stepwise_flops};
+const bench_model bench_nmt_step = {
+    "nmt-step", stepwise_create, stepwise_destroy, stepwise_loss, stepwise_flops, 64, 16, 5000};
 
 /* ---- nmt: the decoder reads words alone, and all of its states attend at once (the TensorFlow tutorial's) ---- */
 
@@ -196,4 +197,4 @@ static double tutorial_flops(const bench_request *r)
     return 3 * 2 * words * (recurrent + attention + 2 * U * U + U * V);
 }
 
-const bench_model bench_nmt = {"nmt", tutorial_create, tutorial_destroy, tutorial_loss, tutorial_flops};
+const bench_model bench_nmt = {"nmt", tutorial_create, tutorial_destroy, tutorial_loss, tutorial_flops, 64, 16, 5000};

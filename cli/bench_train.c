@@ -5,8 +5,8 @@
 #include <attend/random.h>
 #include <attend/tape.h>
 
-static const bench_model *const models[] = {&bench_nmt_step, &bench_nmt};
-const char *const bench_models[] = {"nmt-step", "nmt", NULL}; /* the names of `models` */
+static const bench_model *const models[] = {&bench_nmt_step, &bench_nmt, &bench_transformer, &bench_gpt};
+const char *const bench_models[] = {"nmt-step", "nmt", "transformer", "gpt", NULL}; /* the names of `models` */
 
 typedef struct trainee {
     const bench_model *model;
@@ -58,9 +58,13 @@ static att_status train(const bench_request *r, trainee *t, bench_result *out)
     return st;
 }
 
-int bench_train(const bench_request *r, bench_result *out)
+int bench_train(const bench_request *asked, bench_result *out)
 {
-    trainee t = {.model = models[r->model], .exec = r->exec};
+    trainee t = {.model = models[asked->model], .exec = asked->exec};
+    bench_request full = *asked, *r = &full;
+    if (!r->batch) r->batch = t.model->batch;
+    if (!r->length) r->length = t.model->length;
+    if (!r->vocabulary) r->vocabulary = t.model->vocabulary;
     att_status st = train(r, &t, out);
     att_tape_destroy(t.tape);
     if (t.state) t.model->destroy(t.state);

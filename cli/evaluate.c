@@ -106,7 +106,8 @@ static att_status measure(att_translator *t, const att_pairs *pairs, att_evaluat
 static const char *model_name(const att_translator *t)
 {
     static const char *const names[] = {"additive attention", "dot attention", "general attention", "no attention"};
-    return names[att_seq2seq_configuration(att_translator_model(t))->attention];
+    const att_seq2seq *recurrent = att_translator_model(t);
+    return recurrent ? names[att_seq2seq_configuration(recurrent)->attention] : "Transformer";
 }
 
 static att_status lengths_of_other(const att_pairs *pairs, cli_lengths *out)

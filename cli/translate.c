@@ -180,8 +180,7 @@ static int with_outputs(att_translator *t, FILE *input, bool interactive)
     att_translate_options o;
     outputs out = {0};
     take_options(t, &o);
-    bool looks = att_seq2seq_configuration(att_translator_model(t))->attention != ATT_SEQ2SEQ_NO_ATTENTION;
-    if (o.with_attention && !looks)
+    if (o.with_attention && !att_translator_attends(t))
         return cli_wrong("%s has no attention to write (model.attention: none)", model_path);
     int status = CLI_DONE;
     if (!(out.text = cli_open_output(set.output))) return CLI_FAILED;

@@ -5,9 +5,12 @@
 #include <attend/option.h>
 #include <attend/seq2seq.h>
 #include <attend/train.h>
+#include <attend/transformer.h>
 
 ATT_BEGIN
 
+enum { ATT_TASK_TRANSLATION, ATT_TASK_LANGUAGE_MODEL, ATT_TASK_MASKED_LANGUAGE_MODEL };
+enum { ATT_MODEL_SEQ2SEQ, ATT_MODEL_TRANSFORMER };
 enum { ATT_METRIC_LOSS, ATT_METRIC_BLEU, ATT_METRIC_CHRF, ATT_METRIC_EXACT };
 
 typedef struct att_recipe {
@@ -26,7 +29,7 @@ typedef struct att_recipe {
         int shared;               /* one vocabulary for both sides */
         double coverage, dropout; /* of BPE; dropout: BPE-dropout in training */
     } text;
-    att_seq2seq_config model;
+    att_seq2seq_config model; /* model.kind seq2seq; a Transformer has its layers, dropout, tied and shared here too */
     att_train_options train;
     struct {
         char *folder;            /* where the run is kept */
@@ -40,7 +43,12 @@ typedef struct att_recipe {
         int64_t beam, max_length;
         double length_penalty, coverage_penalty;
     } decode; /* what the model file remembers as its defaults */
+    int task, kind;
+    att_transformer_config transformer; /* what the keys of its own say, see att_recipe_transformer */
 } att_recipe;
+
+/* The whole configuration of a recipe's Transformer but for the vocabularies. */
+ATT_API void att_recipe_transformer(const att_recipe *recipe, att_transformer_config *out);
 
 /* The table behind att_recipe: for att_options_read_yaml, att_options_set, att_options_to_yaml, ... */
 ATT_API const att_options *att_recipe_options(void);

@@ -14,7 +14,10 @@ ATT_API att_status att_translator_load(const char *path, const att_exec *exec, c
                                        att_translator **out);
 ATT_API void att_translator_destroy(att_translator *translator);
 ATT_API const att_recipe *att_translator_recipe(const att_translator *translator);
+/* The model: one of the two kinds, NULL for the other. */
 ATT_API const att_seq2seq *att_translator_model(const att_translator *translator);
+ATT_API const att_transformer *att_translator_transformer(const att_translator *translator);
+ATT_API int att_translator_attends(const att_translator *translator); /* whether there are weights to see */
 ATT_API const att_tokenizer *att_translator_tokenizer(const att_translator *translator, int target);
 
 typedef struct att_translate_options {

@@ -6,7 +6,7 @@
 
 #include "base/arena.h"
 #include "base/parallel.h"
-#include "task/translator.h"
+#include "task/decoder.h"
 
 typedef struct candidate {
     double log_probability;
@@ -31,10 +31,8 @@ typedef struct search {
     finished *done;          /* (B, k) */
     int64_t *done_count;     /* (B) */
     int64_t *limit;          /* (B) most tokens */
-    float *state[2];         /* the rows' states, before and after a step */
-    int64_t state_width;     /* floats of a row */
     int64_t step;
-    const float *logits; /* (R,V) of this step */
+    att_decoder decoder;
     att_arena arena;
 } search;
 
@@ -49,60 +47,6 @@ static att_status alloc(search *s, int64_t n, size_t size, void *out)
     memset(block, 0, bytes);
     *(void **)out = block;
     return ATT_OK;
-}
-
-/* ---- states: one row of floats holds all layers' h and c and the fed readout ---- */
-
-static bool has_feed(const att_seq2seq_config *c)
-{
-    return c->input_feeding != 0;
-}
-
-static int64_t state_width(const att_seq2seq_config *c)
-{
-    int64_t parts = c->decoder_layers * (c->cell == ATT_CELL_LSTM ? 2 : 1);
-    return parts * c->decoder_units + (has_feed(c) ? c->embedding : 0);
-}
-
-/* Calls `visit` for every part of a state with its place in a row. */
-static void each_part(const search *s, att_seq2seq_state *state,
-                      void (*visit)(const search *, att_node **, int64_t at, int64_t width))
-{
-    const att_seq2seq_config *c = att_seq2seq_configuration(s->t->model);
-    int64_t at = 0, D = c->decoder_units;
-    for (int64_t l = 0; l < c->decoder_layers; l++) {
-        visit(s, &state->h[l], at, D);
-        at += D;
-        if (c->cell != ATT_CELL_LSTM) continue;
-        visit(s, &state->c[l], at, D);
-        at += D;
-    }
-    if (has_feed(c)) visit(s, &state->feed, at, c->embedding);
-}
-
-static void load_part(const search *s, att_node **node, int64_t at, int64_t width)
-{
-    att_view all = att_view_2d(s->state[0], ATT_F32, s->R, s->state_width),
-             part = att_view_slice(&all, 1, at, at + width);
-    *node = att_tape_constant(s->t->decoder, &part);
-}
-
-/* Row r of the next state is row parent[r] of the node. */
-static void store_part(const search *s, att_node **node, int64_t at, int64_t width)
-{
-    const att_view *v = att_node_value(*node);
-    for (int64_t r = 0; r < s->R; r++)
-        memcpy(s->state[1] + r * s->state_width + at,
-               (const float *)v->data + s->parent[s->step * s->R + r] * v->stride[0], (size_t)width * sizeof(float));
-}
-
-/* The encoder's B rows, each for all rows of its sentence. */
-static void spread_part(const search *s, att_node **node, int64_t at, int64_t width)
-{
-    const att_view *v = att_node_value(*node);
-    for (int64_t r = 0; r < s->R; r++)
-        memcpy(s->state[0] + r * s->state_width + at, (const float *)v->data + r / s->k * v->stride[0],
-               (size_t)width * sizeof(float));
 }
 
 /* ---- one step's choice ---- */
@@ -132,7 +76,7 @@ static int64_t collect(const search *s, int64_t b, bool last, candidate *list)
     int32_t from = last ? ATT_TOKEN_EOS : 0, to = last ? ATT_TOKEN_EOS + 1 : (int32_t)s->V;
     for (int64_t r = b * s->k; r < (b + 1) * s->k; r++) {
         if (s->live[r] == minus_infinity) continue;
-        const float *x = s->logits + r * s->V;
+        const float *x = s->decoder.logits + r * s->V;
         double offset = s->live[r] - log_sum_exp(x, s->V);
         for (int32_t v = from; v < to; v++) {
             if (v == ATT_TOKEN_PAD || v == ATT_TOKEN_BOS) continue;
@@ -209,7 +153,7 @@ static void choose(void *ctx, int64_t b, int worker)
 
 /* ---- the search ---- */
 
-static att_status prepare(search *s, att_seq2seq_state *state)
+static att_status prepare(search *s)
 {
     int64_t B = s->batch->B, longest = 0;
     ATT_TRY(alloc(s, B, sizeof *s->limit, &s->limit));
@@ -218,40 +162,27 @@ static att_status prepare(search *s, att_seq2seq_state *state)
         longest = att_max64(longest, s->limit[b]);
     }
     s->T = longest + 1;
-    s->state_width = state_width(att_seq2seq_configuration(s->t->model));
     ATT_TRY(alloc(s, s->T * s->R, sizeof *s->token, &s->token));
     ATT_TRY(alloc(s, s->T * s->R, sizeof *s->parent, &s->parent));
-    bool looks = att_seq2seq_configuration(s->t->model)->attention != ATT_SEQ2SEQ_NO_ATTENTION;
-    if (looks && (s->o->with_attention || s->o->replace_unknown || s->o->coverage_penalty > 0))
+    if (att_pair_model_attends(&s->t->model) &&
+        (s->o->with_attention || s->o->replace_unknown || s->o->coverage_penalty > 0))
         ATT_TRY(alloc(s, s->T * s->R * s->Ts, sizeof *s->attention, &s->attention));
     ATT_TRY(alloc(s, s->R, sizeof *s->live, &s->live));
     ATT_TRY(alloc(s, B * 2 * s->k, sizeof *s->candidates, &s->candidates));
     ATT_TRY(alloc(s, B * s->k, sizeof *s->done, &s->done));
     ATT_TRY(alloc(s, B, sizeof *s->done_count, &s->done_count));
-    for (int i = 0; i < 2; i++) ATT_TRY(alloc(s, s->R * s->state_width, sizeof(float), &s->state[i]));
     for (int64_t r = 0; r < s->R; r++) s->live[r] = r % s->k ? minus_infinity : 0.0;
     for (int64_t i = 0; i < B * s->k; i++) s->done[i].row = -1;
-    each_part(s, state, spread_part);
-    return ATT_OK;
+    return att_decoder_start(&s->decoder, s->t, s->batch, s->k, s->T, s->attention != NULL);
 }
 
-static att_status step(search *s, const att_seq2seq_memory *memory, int32_t *ids)
+static att_status step(search *s, int32_t *ids)
 {
-    att_seq2seq_state state = {0};
-    att_view weights, previous = att_view_1d(ids, ATT_I32, s->R);
-    att_tape_begin(s->t->decoder, 0);
-    each_part(s, &state, load_part);
-    att_node *logits =
-        att_seq2seq_step(s->t->decoder, s->t->model, memory, &previous, &state, s->attention ? &weights : NULL);
-    ATT_TRY(att_tape_status(s->t->decoder));
-    s->logits = att_node_value(logits)->data;
+    ATT_TRY(att_decoder_step(&s->decoder, ids));
     if (s->attention)
-        memcpy(s->attention + s->step * s->R * s->Ts, weights.data, (size_t)(s->R * s->Ts) * sizeof(float));
+        memcpy(s->attention + s->step * s->R * s->Ts, s->decoder.weights, (size_t)(s->R * s->Ts) * sizeof(float));
     att_parallel(&s->t->exec, s->batch->B, choose, s);
-    each_part(s, &state, store_part);
-    float *swap = s->state[0];
-    s->state[0] = s->state[1];
-    s->state[1] = swap;
+    att_decoder_follow(&s->decoder, s->parent + s->step * s->R);
     memcpy(ids, s->token + s->step * s->R, (size_t)s->R * sizeof *ids);
     return ATT_OK;
 }
@@ -288,18 +219,11 @@ static att_status unroll(search *s, const finished *f, att_hypothesis *out)
 
 static att_status run(search *s, att_hypothesis *out)
 {
-    att_seq2seq_memory memory;
-    att_seq2seq_state state;
     int32_t *ids = NULL;
-    att_view source = att_view_2d(s->batch->ids, ATT_I32, s->Ts, s->batch->B);
-    att_view lengths = att_view_1d(s->batch->lengths, ATT_I32, s->batch->B);
-    att_tape_begin(s->t->encoder, 0);
-    att_seq2seq_encode(s->t->encoder, s->t->model, &source, &lengths, 0, &memory, &state);
-    ATT_TRY(att_tape_status(s->t->encoder));
-    ATT_TRY(prepare(s, &state));
+    ATT_TRY(prepare(s));
     ATT_TRY(alloc(s, s->R, sizeof *ids, &ids));
     for (int64_t r = 0; r < s->R; r++) ids[r] = ATT_TOKEN_BOS;
-    for (s->step = 0; s->step < s->T && !all_done(s); s->step++) ATT_TRY(step(s, &memory, ids));
+    for (s->step = 0; s->step < s->T && !all_done(s); s->step++) ATT_TRY(step(s, ids));
     for (int64_t b = 0; b < s->batch->B; b++)
         for (int64_t r = 0; r < s->o->n_best; r++)
             if (s->done[b * s->k + r].row >= 0) ATT_TRY(unroll(s, &s->done[b * s->k + r], &out[b * s->o->n_best + r]));
@@ -315,11 +239,13 @@ att_status att_beam_search(att_translator *t, const att_translate_options *o, co
                 .k = o->beam,
                 .R = batch->B * o->beam,
                 .Ts = batch->Ts,
-                .V = att_seq2seq_configuration(t->model)->target_vocabulary};
+                .V = att_pair_model_vocabulary(&t->model),
+                .decoder = {.t = t}};
     att_arena_init(&s.arena, t->allocator);
     for (int64_t i = 0; i < batch->B * o->n_best; i++)
         out[i] = (att_hypothesis){.score = minus_infinity, .log_probability = minus_infinity};
     att_status status = run(&s, out);
+    att_decoder_stop(&s.decoder);
     att_arena_destroy(&s.arena);
     return status;
 }

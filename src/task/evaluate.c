@@ -24,11 +24,9 @@ static att_status sum_losses(att_translator *t, att_dataset *d, att_loss *total)
     ATT_TRY(att_dataset_encode(d, &t->exec, 0.0, 0, 0));
     att_dataset_plan(d, (att_batch_limits){BATCH_TOKENS, BATCH_SENTENCES}, false, 0, 0);
     for (int64_t b = 0; b < d->batches; b++) {
-        att_seq2seq_batch arrays;
         att_loss part;
         att_tape_begin(t->encoder, 0);
-        ATT_TRY(att_dataset_batch(d, b, t->encoder, &arrays));
-        ATT_TRY(att_seq2seq_loss(t->encoder, t->model, &arrays, 0.0, 1.0, 0, &part));
+        ATT_TRY(att_pair_model_loss(&t->model, t->encoder, d, b, 0.0, 1.0, 0, &part));
         total->sum += part.sum;
         total->count += part.count;
         total->correct += part.correct;

@@ -9,11 +9,18 @@ static const char *const scores[] = {"additive", "dot", "general", "none", NULL}
 static const char *const moments[] = {"before", "after", NULL};
 static const char *const schedules[] = {"constant", "inverse-sqrt", "plateau", "cosine", NULL};
 static const char *const metrics[] = {"loss", "bleu", "chrf", "exact", NULL};
+static const char *const tasks[] = {"translation", "language-model", "masked-language-model", NULL};
+static const char *const kinds[] = {"seq2seq", "transformer", NULL};
+static const char *const positions[] = {"sine", "sine-halves", "learned", "rotary", "alibi", "none", NULL};
+static const char *const norms[] = {"post", "pre", NULL};
+static const char *const activations[] = {"relu", "tanh", "sigmoid", "gelu", "gelu-tanh", "silu", NULL};
 static const char *const tokenizers[] = {"bpe", "word", "char", NULL};
 static const char *const normalisations[] = {"plain", "none", "tutorial", NULL};
 
 /* clang-format off */
 static const att_option options[] = {
+    {"task", ATT_OPTION_CHOICE, AT(task), "translation", 0, 0, tasks, "what is to be learnt"},
+
     {"data.folder", ATT_OPTION_STRING, AT(data.folder), "", UNBOUNDED, "folder of the files below"},
     {"data.train", ATT_OPTION_STRING, AT(data.train), "", UNBOUNDED, "file of tab-separated pairs, or SOURCE,TARGET: two line-aligned files; plain, gzip or zstd"},
     {"data.valid", ATT_OPTION_STRING, AT(data.valid), "", UNBOUNDED, "the same, for validation"},
@@ -33,19 +40,41 @@ static const att_option options[] = {
     {"text.coverage", ATT_OPTION_REAL, AT(text.coverage), "0.9995", 0, 1, NULL, "BPE: share of the characters that must be known"},
     {"text.dropout", ATT_OPTION_REAL, AT(text.dropout), "0", 0, 1, NULL, "BPE-dropout: share of the merges left out, anew in every epoch"},
 
+    {"model.kind", ATT_OPTION_CHOICE, AT(kind), "seq2seq", 0, 0, kinds, "recurrent encoder and decoder, or Transformer"},
     {"model.cell", ATT_OPTION_CHOICE, AT(model.cell), "gru", 0, 0, cells, "recurrent cell"},
     {"model.embedding", ATT_OPTION_INT, AT(model.embedding), "256", 1, 65536, NULL, "width of word vectors and readout"},
     {"model.encoder_units", ATT_OPTION_INT, AT(model.encoder_units), "256", 1, 65536, NULL, "of each direction"},
     {"model.decoder_units", ATT_OPTION_INT, AT(model.decoder_units), "512", 1, 65536, NULL, "of the decoder's state"},
-    {"model.encoder_layers", ATT_OPTION_INT, AT(model.encoder_layers), "1", 1, ATT_SEQ2SEQ_MAX_LAYERS, NULL, "bidirectional layers"},
-    {"model.decoder_layers", ATT_OPTION_INT, AT(model.decoder_layers), "1", 1, ATT_SEQ2SEQ_MAX_LAYERS, NULL, "layers of the decoder"},
+    {"model.encoder_layers", ATT_OPTION_INT, AT(model.encoder_layers), "1", 1, ATT_TRANSFORMER_MAX_LAYERS, NULL, "layers of the encoder (at most 8 bidirectional ones)"},
+    {"model.decoder_layers", ATT_OPTION_INT, AT(model.decoder_layers), "1", 1, ATT_TRANSFORMER_MAX_LAYERS, NULL, "layers of the decoder (at most 8 recurrent ones)"},
     {"model.attention", ATT_OPTION_CHOICE, AT(model.attention), "additive", 0, 0, scores, "score; none: one fixed context vector"},
     {"model.attention_units", ATT_OPTION_INT, AT(model.attention_units), "0", 0, 65536, NULL, "of the additive score; 0: decoder_units"},
     {"model.attend", ATT_OPTION_CHOICE, AT(model.attend), "before", 0, 0, moments, "before the decoder's step (Bahdanau) or after it (Luong)"},
     {"model.input_feeding", ATT_OPTION_BOOL, AT(model.input_feeding), "false", UNBOUNDED, "the readout enters the next step (with attend: after)"},
-    {"model.dropout", ATT_OPTION_REAL, AT(model.dropout), "0", 0, 0.99, NULL, "on word vectors, between layers and on the readout"},
+    {"model.dropout", ATT_OPTION_REAL, AT(model.dropout), "0", 0, 0.99, NULL, "on word vectors, between layers and on the readout; Transformer: on each sublayer's result"},
     {"model.tied", ATT_OPTION_BOOL, AT(model.tied), "false", UNBOUNDED, "the output layer is the target's word vectors"},
     {"model.shared", ATT_OPTION_BOOL, AT(model.shared), "false", UNBOUNDED, "source and target share word vectors (needs text.shared)"},
+    {"model.width", ATT_OPTION_INT, AT(transformer.width), "256", 1, 65536, NULL, "Transformer: of its states"},
+    {"model.feed_forward", ATT_OPTION_INT, AT(transformer.feed_forward), "0", 0, 1048576, NULL, "Transformer: units of the feed-forward layers; 0: 4 width"},
+    {"model.heads", ATT_OPTION_INT, AT(transformer.heads), "4", 1, 1024, NULL, "Transformer: attention heads"},
+    {"model.kv_heads", ATT_OPTION_INT, AT(transformer.kv_heads), "0", 0, 1024, NULL, "Transformer: heads of keys and values; 0: heads"},
+    {"model.positions", ATT_OPTION_CHOICE, AT(transformer.positions), "sine", 0, 0, positions, "Transformer: how it knows where a word stands"},
+    {"model.context", ATT_OPTION_INT, AT(transformer.context), "1024", 1, 16777216, NULL, "Transformer: most positions; of a language model also what it is trained on"},
+    {"model.theta", ATT_OPTION_REAL, AT(transformer.theta), "10000", 1, 1e12, NULL, "Transformer: base of rotary positions"},
+    {"model.norm", ATT_OPTION_CHOICE, AT(transformer.norm), "pre", 0, 0, norms, "Transformer: norms before each sublayer (pre) or after its sum (post, as in 2017)"},
+    {"model.final_norm", ATT_OPTION_BOOL, AT(transformer.final_norm), "false", UNBOUNDED, "Transformer: a norm after a post-norm stack (pre-norm always has it)"},
+    {"model.embedding_norm", ATT_OPTION_BOOL, AT(transformer.embedding_norm), "false", UNBOUNDED, "Transformer: a norm of the embeddings"},
+    {"model.eps", ATT_OPTION_REAL, AT(transformer.eps), "1e-5", 1e-15, 1, NULL, "Transformer: of the norms"},
+    {"model.activation", ATT_OPTION_CHOICE, AT(transformer.activation), "relu", 0, 0, activations, "Transformer: of the feed-forward layers"},
+    {"model.scale_embedding", ATT_OPTION_BOOL, AT(transformer.scale_embedding), "false", UNBOUNDED, "Transformer: word vectors times the root of the width"},
+    {"model.output_bias", ATT_OPTION_BOOL, AT(transformer.output_bias), "false", UNBOUNDED, "Transformer: the output layer has a bias"},
+    {"model.without_bias", ATT_OPTION_BOOL, AT(transformer.without_bias), "false", UNBOUNDED, "Transformer: no bias in the other linear layers"},
+    {"model.segments", ATT_OPTION_INT, AT(transformer.segments), "0", 0, 65536, NULL, "encoder alone: segment embeddings"},
+    {"model.head", ATT_OPTION_BOOL, AT(transformer.head), "false", UNBOUNDED, "encoder alone: a dense layer and a norm before the output (BERT)"},
+    {"model.pooler", ATT_OPTION_BOOL, AT(transformer.pooler), "false", UNBOUNDED, "encoder alone: tanh(dense) of the first position (BERT)"},
+    {"model.attention_dropout", ATT_OPTION_REAL, AT(transformer.attention_dropout), "0", 0, 0.99, NULL, "Transformer: of attention weights"},
+    {"model.inner_dropout", ATT_OPTION_REAL, AT(transformer.inner_dropout), "0", 0, 0.99, NULL, "Transformer: inside the feed-forward layers"},
+    {"model.init", ATT_OPTION_REAL, AT(transformer.init), "0", 0, 10, NULL, "Transformer: deviation of the first weights; 0: Glorot"},
 
     {"train.folder", ATT_OPTION_STRING, AT(run.folder), "", UNBOUNDED, "where the run is kept; empty: runs/ and the recipe's name"},
     {"train.seed", ATT_OPTION_INT, AT(train.seed), "1", 0, 9e15, NULL, "where all random numbers start"},

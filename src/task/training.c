@@ -79,11 +79,12 @@ static bool may_change(const char *key)
     return strncmp(key, "decode.", strlen("decode.")) == 0;
 }
 
-/* The value inside {"section":{"name":value}}. */
+/* The value inside {"section":{"name":value}}, or {"name":value} for a key without a section. */
 static void value_inside(const char *json, const char *key, char *out, size_t room)
 {
-    size_t before = strlen(key) + strlen("{\"\":{\"\":") - 1, bytes = strlen(json);
-    snprintf(out, room, "%.*s", (int)(bytes - before - 2), json + before);
+    bool section = strchr(key, '.') != NULL;
+    size_t before = strlen(key) + (section ? strlen("{\"\":{\"\":") - 1 : strlen("{\"\":")), after = section ? 2 : 1;
+    snprintf(out, room, "%.*s", (int)(strlen(json) - before - after), json + before);
 }
 
 static att_status refuse_change(const att_options *one, const att_recipe *now, const att_recipe *then, const char *path)
@@ -124,12 +125,11 @@ static att_status resumed_parts(training *j)
     ATT_REQUIRE(n > 0 && (size_t)n < sizeof path, ATT_E_VALUE, "train.folder: the path is too long");
     ATT_REQUIRE(att_file_exists(path), ATT_E_MISSING, "%s: no such file, so there is nothing to resume", path);
     ATT_TRY(att_translator_load(path, &j->exec, NULL, &old));
-    att_seq2seq_config config = j->recipe->model;
-    config.source_vocabulary = att_tokenizer_size(old->source);
-    config.target_vocabulary = att_tokenizer_size(old->target);
-    att_seq2seq *model;
+    att_pair_model model;
     att_status status = check_unchanged(j->recipe, &old->recipe, path);
-    if (status == ATT_OK) status = att_seq2seq_create(&config, (uint64_t)j->recipe->train.seed, 1, NULL, &model);
+    if (status == ATT_OK)
+        status = att_pair_model_create(j->recipe, att_tokenizer_size(old->source), att_tokenizer_size(old->target), 1,
+                                       NULL, &model);
     if (status == ATT_OK) {
         att_tokenizer *source = old->source, *target = old->target;
         old->source = old->target = NULL;
@@ -142,14 +142,11 @@ static att_status resumed_parts(training *j)
 static att_status fresh_parts(training *j)
 {
     att_tokenizer *source, *target;
-    att_seq2seq *model = NULL;
-    att_seq2seq_config config = j->recipe->model;
+    att_pair_model model;
     att_status status = train_tokenizers(j, &source, &target);
-    if (status == ATT_OK) {
-        config.source_vocabulary = att_tokenizer_size(source);
-        config.target_vocabulary = att_tokenizer_size(target);
-        status = att_seq2seq_create(&config, (uint64_t)j->recipe->train.seed, 1, NULL, &model);
-    }
+    if (status == ATT_OK)
+        status =
+            att_pair_model_create(j->recipe, att_tokenizer_size(source), att_tokenizer_size(target), 1, NULL, &model);
     if (status == ATT_OK) return att_translator_assemble(j->recipe, source, target, model, &j->exec, NULL, &j->t);
     if (target != source) att_tokenizer_destroy(target);
     att_tokenizer_destroy(source);
@@ -180,9 +177,7 @@ static int64_t count(void *ctx, int64_t batch)
 static att_status loss(void *ctx, att_tape *tape, int64_t batch, double scale, uint64_t seed, att_loss *out)
 {
     training *j = ctx;
-    att_seq2seq_batch arrays;
-    ATT_TRY(att_dataset_batch(&j->data, batch, tape, &arrays));
-    return att_seq2seq_loss(tape, j->t->model, &arrays, j->recipe->run.smoothing, scale, seed, out);
+    return att_pair_model_loss(&j->t->model, tape, &j->data, batch, j->recipe->run.smoothing, scale, seed, out);
 }
 
 static void add_score(att_validation *v, const char *name, double value)
@@ -256,7 +251,8 @@ static att_status prepare(training *j, int resume)
     note(j, "%lld training pairs, %lld for validation", (long long)j->train.count, (long long)j->valid.count);
     ATT_TRY(resume ? resumed_parts(j) : fresh_parts(j));
     note(j, "vocabularies of %lld and %lld tokens, %lld parameters", (long long)att_tokenizer_size(j->t->source),
-         (long long)att_tokenizer_size(j->t->target), (long long)att_params_elements(att_seq2seq_params(j->t->model)));
+         (long long)att_tokenizer_size(j->t->target),
+         (long long)att_params_elements(att_pair_model_params(&j->t->model)));
     ATT_TRY(make_metadata(j));
     return att_dataset_create(&j->train, j->t->source, j->t->target, r->data.max_length, &j->data);
 }
@@ -280,7 +276,7 @@ att_status att_train_translator(const att_recipe *recipe, const att_exec *exec, 
     att_status status = prepare(&j, resume);
     if (status == ATT_OK) {
         att_train_job job = {.ctx = &j,
-                             .params = att_seq2seq_params(j.t->model),
+                             .params = att_pair_model_params(&j.t->model),
                              .plan = plan,
                              .count = count,
                              .loss = loss,

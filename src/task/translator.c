@@ -8,14 +8,14 @@
 #define MODEL_PREFIX "model."
 
 att_status att_translator_assemble(const att_recipe *recipe, att_tokenizer *source, att_tokenizer *target,
-                                   att_seq2seq *model, const att_exec *exec, const att_allocator *allocator,
+                                   att_pair_model model, const att_exec *exec, const att_allocator *allocator,
                                    att_translator **out)
 {
     void *block = NULL;
     *out = NULL;
     att_status status = att_alloc_zero(allocator, sizeof **out, &block);
     if (status != ATT_OK) {
-        att_seq2seq_destroy(model);
+        att_pair_model_destroy(&model);
         if (target != source) att_tokenizer_destroy(target);
         att_tokenizer_destroy(source);
         return status;
@@ -24,10 +24,7 @@ att_status att_translator_assemble(const att_recipe *recipe, att_tokenizer *sour
     *t = (att_translator){.allocator = allocator, .source = source, .target = target, .model = model};
     if (exec) t->exec = *exec;
     status = att_options_copy(att_recipe_options(), &t->recipe, recipe);
-    if (status == ATT_OK) {
-        t->recipe.model = *att_seq2seq_configuration(model);
-        status = att_tape_create(exec, allocator, &t->encoder);
-    }
+    if (status == ATT_OK) status = att_tape_create(exec, allocator, &t->encoder);
     if (status == ATT_OK) status = att_tape_create(exec, allocator, &t->decoder);
     if (status != ATT_OK) {
         att_translator_destroy(t);
@@ -42,7 +39,7 @@ void att_translator_destroy(att_translator *t)
     if (!t) return;
     att_tape_destroy(t->encoder);
     att_tape_destroy(t->decoder);
-    att_seq2seq_destroy(t->model);
+    att_pair_model_destroy(&t->model);
     if (t->target != t->source) att_tokenizer_destroy(t->target);
     att_tokenizer_destroy(t->source);
     att_options_free(att_recipe_options(), &t->recipe);
@@ -56,7 +53,17 @@ const att_recipe *att_translator_recipe(const att_translator *t)
 
 const att_seq2seq *att_translator_model(const att_translator *t)
 {
-    return t->model;
+    return t->model.recurrent;
+}
+
+const att_transformer *att_translator_transformer(const att_translator *t)
+{
+    return t->model.transformer;
+}
+
+int att_translator_attends(const att_translator *t)
+{
+    return att_pair_model_attends(&t->model);
 }
 
 const att_tokenizer *att_translator_tokenizer(const att_translator *t, int target)
@@ -104,23 +111,17 @@ static att_status load_weights(const att_file *file, const char *path, att_param
 
 static att_status load_model(const att_file *file, const char *path, const att_recipe *recipe,
                              const att_tokenizer *source, const att_tokenizer *target, const att_allocator *allocator,
-                             att_seq2seq **out)
+                             att_pair_model *out)
 {
-    att_seq2seq_config config = recipe->model;
-    config.source_vocabulary = att_tokenizer_size(source);
-    config.target_vocabulary = att_tokenizer_size(target);
-    ATT_TRY(att_seq2seq_create(&config, 0, 0, allocator, out));
-    att_status status = load_weights(file, path, att_seq2seq_params(*out));
-    if (status != ATT_OK) {
-        att_seq2seq_destroy(*out);
-        *out = NULL;
-    }
+    ATT_TRY(att_pair_model_create(recipe, att_tokenizer_size(source), att_tokenizer_size(target), 0, allocator, out));
+    att_status status = load_weights(file, path, att_pair_model_params(out));
+    if (status != ATT_OK) att_pair_model_destroy(out);
     return status;
 }
 
 static att_status load_parts(const att_file *file, const char *path, const att_recipe *recipe,
                              const att_allocator *allocator, att_tokenizer **source, att_tokenizer **target,
-                             att_seq2seq **model)
+                             att_pair_model *model)
 {
     const char *json;
     ATT_TRY(required(file, path, "attend.source_tokenizer", &json));
@@ -138,7 +139,7 @@ static att_status load_with_recipe(const att_file *file, const char *path, const
                                    const att_exec *exec, const att_allocator *allocator, att_translator **out)
 {
     att_tokenizer *source = NULL, *target = NULL;
-    att_seq2seq *model = NULL;
+    att_pair_model model = {0};
     att_status status = load_parts(file, path, recipe, allocator, &source, &target, &model);
     if (status == ATT_OK) return att_translator_assemble(recipe, source, target, model, exec, allocator, out);
     if (target != source) att_tokenizer_destroy(target);

@@ -5,19 +5,20 @@
 #include <attend/translator.h>
 
 #include "base/base.h"
+#include "task/pair_model.h"
 
 struct att_translator {
     const att_allocator *allocator;
     att_exec exec;
     att_recipe recipe;
     att_tokenizer *source, *target; /* the same one when shared */
-    att_seq2seq *model;
+    att_pair_model model;
     att_tape *encoder, *decoder;
 };
 
 /* From its parts, which it owns from then on, also on failure. `recipe` is copied. */
 att_status att_translator_assemble(const att_recipe *recipe, att_tokenizer *source, att_tokenizer *target,
-                                   att_seq2seq *model, const att_exec *exec, const att_allocator *allocator,
+                                   att_pair_model model, const att_exec *exec, const att_allocator *allocator,
                                    att_translator **out);
 
 /* One hypothesis of a search: tokens without <s> and </s>. */

@@ -196,7 +196,7 @@ static void encode(const att_translator *t, const char *text, att_seq2seq_memory
     ids[n++] = ATT_TOKEN_EOS;
     length = (int32_t)n;
     att_view source = att_view_2d(ids, ATT_I32, n, 1), lengths = att_view_1d(&length, ATT_I32, 1);
-    att_seq2seq_encode(t->encoder, t->model, &source, &lengths, 0, memory, s);
+    att_seq2seq_encode(t->encoder, t->model.recurrent, &source, &lengths, 0, memory, s);
     assert_ok(att_tape_status(t->encoder));
 }
 
@@ -206,7 +206,7 @@ static const float *one_step(const att_translator *t, const att_seq2seq_memory *
     static int32_t id;
     id = word;
     att_view ids = att_view_1d(&id, ATT_I32, 1);
-    att_node *y = att_seq2seq_step(t->encoder, t->model, memory, &ids, s, NULL);
+    att_node *y = att_seq2seq_step(t->encoder, t->model.recurrent, memory, &ids, s, NULL);
     assert_ok(att_tape_status(t->encoder));
     return att_node_value(y)->data;
 }
@@ -389,7 +389,7 @@ static att_translator *random_translator(const att_allocator *a, int attention, 
     fill_f32(att_params_values(p), att_params_elements(p), 7, scale);
     ((float *)att_parameter_value(att_params_find(p, "output.bias"))->data)[ATT_TOKEN_UNK] += unknown;
     att_params_changed(p);
-    assert_ok(att_translator_assemble(&r, words, words, m, NULL, a, &t));
+    assert_ok(att_translator_assemble(&r, words, words, (att_pair_model){.recurrent = m}, NULL, a, &t));
     att_options_free(att_recipe_options(), &r);
     return t;
 }
