@@ -97,6 +97,11 @@ ATT_API att_status att_mechanism_backward(const att_mechanism_desc *desc, const 
 ATT_API att_status att_mechanism_workspace(const att_mechanism_desc *desc, const att_exec *exec,
                                            const att_mechanism_in *in, size_t *bytes);
 
+/* As att_attention_weights: rows of scores or weights at any stage, out (B,nh,nq,Tk), of these heads and queries. */
+ATT_API att_status att_mechanism_weights(const att_mechanism_desc *desc, const att_exec *exec, att_stage stage,
+                                         const att_view *out, const att_mechanism_in *in, const att_view *heads,
+                                         const att_view *queries, const att_view *lse, att_span workspace);
+
 /* What the outputs are to be: o is (o_dim[0 .. o_ndim-1]), lse (B,Hq,Tq), weights (B,Hq,Tq,Tk), context (B,Hq,Tq,Dv).
  */
 typedef struct att_mechanism_shape {

@@ -261,6 +261,19 @@ att_status att_mechanism_backward(const att_mechanism_desc *desc, const att_exec
     return backward(&m, grad, out);
 }
 
+att_status att_mechanism_weights(const att_mechanism_desc *desc, const att_exec *exec, att_stage stage,
+                                 const att_view *out, const att_mechanism_in *in, const att_view *heads,
+                                 const att_view *queries, const att_view *lse, att_span workspace)
+{
+    att_mechanism_call m;
+    att_span rest;
+    ATT_TRY(begin(&m, desc, exec, in));
+    ATT_TRY(lend(&m, workspace));
+    ATT_TRY(att_mechanism_prologue(&m));
+    ATT_TRY(attention_rest(&m, &rest));
+    return att_attention_weights(&m.desc.core, exec, stage, out, &m.core, heads, queries, lse, rest);
+}
+
 att_status att_mechanism_shape_of(const att_mechanism_desc *desc, const att_mechanism_in *in,
                                   att_mechanism_shape *shape)
 {

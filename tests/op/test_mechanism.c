@@ -2,7 +2,8 @@
  * against the double reference. */
 #include "op/mechanism_case.h"
 
-#define KIND(k) .kind = ATT_MECHANISM_##k
+#define KIND(k)  .kind = ATT_MECHANISM_##k
+#define LOCAL(l) .local = ATT_LOCAL_##l
 
 static const mechanism_case cases[] = {
     /* name                  B Hq Hkv Tq Tk D Dv  descriptor, inputs, heads apart */
@@ -27,7 +28,22 @@ static const mechanism_case cases[] = {
     {"location", 2, 1, 1, 5, 7, 6, 3, {KIND(LOCATION)}, 0, false},
     {"location_heads", 2, 4, 2, 5, 7, 3, 3, {KIND(LOCATION)}, HAS_LENGTHS | HAS_QUERY_PROJECTION, true},
     {"none", 2, 2, 1, 5, 7, 6, 3, {KIND(NONE)}, HAS_LENGTHS, false},
-    {"monotonic", 2, 2, 1, 9, 11, 4, 3, {KIND(DOT), .local = ATT_LOCAL_MONOTONIC, .core = {.half_width = 2}}, 0, false},
+    {"monotonic", 2, 2, 1, 9, 11, 4, 3, {KIND(DOT), LOCAL(MONOTONIC), .core = {.half_width = 2}}, 0, false},
+    {"relative", 2, 2, 1, 9, 7, 6, 3, {KIND(RELATIVE)}, 0, false},
+    {"given_centre", 2, 2, 1, 4, 11, 4, 3, {KIND(DOT), LOCAL(MONOTONIC), .core = {.half_width = 2}}, HAS_CENTRE, false},
+    {"predictive", 2, 1, 1, 5, 11, 4, 3, {KIND(GENERAL), LOCAL(PREDICTIVE), .core = {.half_width = 3.3f}}, 0, false},
+    {"predictive_heads",
+     2,
+     4,
+     2,
+     3,
+     9,
+     4,
+     3,
+     {LOCAL(PREDICTIVE), .core = {.half_width = 4, .untruncated = 1}},
+     HAS_LENGTHS | HAS_PROJECTIONS | HAS_OUTPUT,
+     false},
+    {"predictive_apart", 2, 4, 2, 3, 9, 4, 3, {LOCAL(PREDICTIVE), .core = {.half_width = 2.7f, .sigma = 3}}, 0, true},
     {"multi_head", 2, 3, 3, 5, 7, 4, 2, {0}, HAS_PROJECTIONS | HAS_OUTPUT, false},
     {"grouped", 2, 4, 2, 5, 7, 4, 2, {0}, HAS_PROJECTIONS | HAS_OUTPUT | HAS_LENGTHS, false},
     {"multi_query", 1, 3, 1, 5, 7, 4, 2, {0}, HAS_OUTPUT, false},
@@ -187,6 +203,30 @@ static void shapes_are_two_views_of_one_thing(void **state)
     assert_memory_equal(o[0], o[1], sizeof o[0]);
 }
 
+/* Weights recomputed from lse are those of the forward. */
+static void weights_are_recomputed(void **state)
+{
+    (void)state;
+    for (int c = 0; c < CASES; c++) {
+        mechanism_run run;
+        mechanism_create(&run, &cases[c], ATT_F64);
+        mechanism_forward(&run, NULL);
+        int64_t n = att_view_count(&run.out.core.weights);
+        att_view again = run.out.core.weights;
+        again.data = guard_alloc((size_t)n * sizeof(double));
+        size_t bytes;
+        assert_ok(att_mechanism_workspace(&run.desc, NULL, &run.in, &bytes));
+        void *w = guard_alloc(bytes);
+        assert_ok(att_mechanism_weights(&run.desc, NULL, ATT_STAGE_WEIGHTS, &again, &run.in, &(att_view){0},
+                                        &(att_view){0}, &run.out.core.lse, (att_span){w, bytes}));
+        for (int64_t i = 0; i < n; i++)
+            assert_true(fabs(mechanism_get(&again, i) - mechanism_get(&run.out.core.weights, i)) < 1e-15);
+        guard_free(w, bytes);
+        guard_free(again.data, (size_t)n * sizeof(double));
+        mechanism_destroy(&run);
+    }
+}
+
 /* cosine does not see the length of a vector */
 static void cosine_ignores_lengths(void **state)
 {
@@ -293,6 +333,7 @@ int main(void)
         cmocka_unit_test(parity),
         cmocka_unit_test(threads_give_the_same_bits),
         cmocka_unit_test(shapes_are_two_views_of_one_thing),
+        cmocka_unit_test(weights_are_recomputed),
         cmocka_unit_test(cosine_ignores_lengths),
         cmocka_unit_test(coverage_adds_what_was_received),
         cmocka_unit_test(names_are_read_back),
