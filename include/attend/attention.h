@@ -145,9 +145,10 @@ typedef struct att_attention_out {
     att_view column_sums;           /* (B,Hq,Tk): sum_i w[i,j], what each key received */
 } att_attention_out;
 
+/* float64 for float64 and float32 otherwise, so that sums over 16-bit inputs keep their digits. */
 typedef struct att_attention_grad {
     att_view d_o;             /* (B,Hq,Tq,Dv) in */
-    att_view dq, dk, dv;      /* out, ADDED into; an absent one is not computed */
+    att_view dq, dk, dv;      /* out, ADDED into; an absent one is not computed. They may share their memory */
     att_view dscore_w, dbias; /* out, ADDED into (dbias: summed over its broadcast dimensions); optional */
     att_view dsinks;          /* (Hq), drelative as in->relative, dcentre (B,Hq,Tq): out, ADDED into; optional */
     att_view drelative, dcentre;

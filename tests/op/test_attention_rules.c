@@ -1,13 +1,35 @@
 /* What holds for every attention whatever its numbers. */
-#include "op/attention_case.h"
+#include "op/attention_suite.h"
 
-static const att_score scores[] = {ATT_SCORE_DOT, ATT_SCORE_ADDITIVE};
+enum {                /* what a kind's rows do not promise */
+       NOT_ONE = 1,   /* weights add up to 1 */
+       NOT_MOVED = 2, /* keys have no places of their own */
+       NOT_NAN = 4    /* a NaN query gives a NaN output */
+};
 
-static attention_case a_case(att_score score, int64_t Tq, int64_t Tk, unsigned with)
+typedef struct attention_kind {
+    const char *name;
+    att_attention_desc desc;
+    unsigned with, lacks;
+} attention_kind;
+
+static const attention_kind kinds[] = {
+    {"dot", {0}, 0, 0},
+    {"additive", {.score = ATT_SCORE_ADDITIVE}, WITH_SCORE_W, 0},
+    {"custom", {.score = ATT_SCORE_CUSTOM, .function = &squared_distance, .scale = 0.1f}, 0, 0},
+    {"warm", {.temperature = 2, .softcap = 3}, 0, 0},
+    {"sinks", {.temperature = 0.5f}, WITH_SINKS, NOT_ONE},
+    {"alibi", {0}, WITH_SLOPES | WITH_RELATIVE, NOT_MOVED},
+    {"sparsemax", {.align = ATT_ALIGN_SPARSEMAX}, 0, 0},
+    {"entmax", {.align = ATT_ALIGN_ENTMAX15}, 0, 0},
+    {"argmax", {.align = ATT_ALIGN_ARGMAX}, 0, NOT_NAN},
+    {"sample", {.align = ATT_ALIGN_SAMPLE, .seed = 2}, 0, NOT_NAN | NOT_MOVED},
+};
+enum { KINDS = sizeof kinds / sizeof *kinds };
+
+static attention_case a_case(const attention_kind *kind, int64_t Tq, int64_t Tk, unsigned with)
 {
-    attention_case c = {"rule", 2, 4, 2, Tq, Tk, 19, 11, {.score = score}, with, 0};
-    if (score == ATT_SCORE_ADDITIVE) c.with |= WITH_SCORE_W;
-    return c;
+    return (attention_case){kind->name, 2, 4, 2, Tq, Tk, 9, 5, kind->desc, with | kind->with, 0};
 }
 
 static void assert_near(const att_view *a, const att_view *b, double tolerance, const char *what)
@@ -19,18 +41,19 @@ static void assert_near(const att_view *a, const att_view *b, double tolerance, 
     }
 }
 
-/* Calls check(isa, score) for each. */
-static void everywhere(void (*check)(const att_exec *exec, att_score score))
+/* Calls check(isa, kind) for each that does not lack what is checked. */
+static void everywhere(void (*check)(const att_exec *exec, const attention_kind *kind), unsigned needs)
 {
     att_isa isa[8];
     int n = testable_isas(isa);
     for (int i = 0; i < n; i++)
-        for (size_t s = 0; s < 2; s++) check(&(att_exec){.isa = isa[i]}, scores[s]);
+        for (int k = 0; k < KINDS; k++)
+            if (!(kinds[k].lacks & needs)) check(&(att_exec){.isa = isa[i]}, &kinds[k]);
 }
 
-static void check_weights(const att_exec *exec, att_score score)
+static void check_weights(const att_exec *exec, const attention_kind *kind)
 {
-    attention_case c = a_case(score, 37, 70, WITH_MASK | WITH_LENGTHS | WITH_WEIGHTS);
+    attention_case c = a_case(kind, 37, 70, WITH_MASK | WITH_LENGTHS | WITH_WEIGHTS);
     attention_run run;
     attention_create(&run, &c, ATT_F32);
     assert_ok(attention_forward(&run, exec));
@@ -52,13 +75,13 @@ static void check_weights(const att_exec *exec, att_score score)
 static void weights_sum_to_one_and_hidden_ones_are_zero(void **state)
 {
     (void)state;
-    everywhere(check_weights);
+    everywhere(check_weights, NOT_ONE);
 }
 
-static void check_masked_rows(const att_exec *exec, att_score score)
+static void check_masked_rows(const att_exec *exec, const attention_kind *kind)
 {
     for (att_masked rows = ATT_MASKED_ZERO; rows <= ATT_MASKED_UNIFORM; rows++) {
-        attention_case c = a_case(score, 3, 7, WITH_LENGTHS); /* batch entry 1 has no key */
+        attention_case c = a_case(kind, 3, 7, WITH_LENGTHS); /* batch entry 1 has no key */
         c.desc.masked_rows = rows;
         attention_run run;
         attention_create(&run, &c, ATT_F32);
@@ -83,12 +106,12 @@ static void check_masked_rows(const att_exec *exec, att_score score)
 static void masked_rows_are_zero_or_uniform(void **state)
 {
     (void)state;
-    everywhere(check_masked_rows);
+    everywhere(check_masked_rows, 0);
 }
 
-static void check_one_key(const att_exec *exec, att_score score)
+static void check_one_key(const att_exec *exec, const attention_kind *kind)
 {
-    attention_case c = a_case(score, 5, 1, 0);
+    attention_case c = a_case(kind, 5, 1, 0);
     attention_run run;
     attention_create(&run, &c, ATT_F32);
     assert_ok(attention_forward(&run, exec));
@@ -102,12 +125,12 @@ static void check_one_key(const att_exec *exec, att_score score)
 static void one_key_returns_its_value(void **state)
 {
     (void)state;
-    everywhere(check_one_key);
+    everywhere(check_one_key, NOT_ONE);
 }
 
-static void check_shift(const att_exec *exec, att_score score)
+static void check_shift(const att_exec *exec, const attention_kind *kind)
 {
-    attention_case c = a_case(score, 33, 65, WITH_SHARED_BIAS);
+    attention_case c = a_case(kind, 33, 65, WITH_SHARED_BIAS);
     attention_run a, b;
     attention_create(&a, &c, ATT_F32);
     attention_create(&b, &c, ATT_F32);
@@ -123,12 +146,12 @@ static void check_shift(const att_exec *exec, att_score score)
 static void a_constant_added_to_scores_changes_nothing(void **state)
 {
     (void)state;
-    everywhere(check_shift);
+    everywhere(check_shift, NOT_ONE);
 }
 
-static void check_permutation(const att_exec *exec, att_score score)
+static void check_permutation(const att_exec *exec, const attention_kind *kind)
 {
-    attention_case c = a_case(score, 9, 67, 0);
+    attention_case c = a_case(kind, 9, 67, 0);
     attention_run a, b;
     attention_create(&a, &c, ATT_F32);
     attention_create(&b, &c, ATT_F32);
@@ -148,12 +171,12 @@ static void check_permutation(const att_exec *exec, att_score score)
 static void permuting_keys_with_values_changes_nothing(void **state)
 {
     (void)state;
-    everywhere(check_permutation);
+    everywhere(check_permutation, NOT_MOVED);
 }
 
-static void check_linear(const att_exec *exec, att_score score)
+static void check_linear(const att_exec *exec, const attention_kind *kind)
 {
-    attention_case c = a_case(score, 9, 67, WITH_MASK);
+    attention_case c = a_case(kind, 9, 67, WITH_MASK);
     attention_run a, b, sum;
     attention_create(&a, &c, ATT_F32);
     attention_create(&b, &c, ATT_F32);
@@ -176,7 +199,7 @@ static void check_linear(const att_exec *exec, att_score score)
 static void the_output_is_linear_in_the_values(void **state)
 {
     (void)state;
-    everywhere(check_linear);
+    everywhere(check_linear, 0);
 }
 
 static void assert_same_bits(const att_view *a, const att_view *b, const char *what)
@@ -187,9 +210,9 @@ static void assert_same_bits(const att_view *a, const att_view *b, const char *w
     }
 }
 
-static void check_batch_split(const att_exec *exec, att_score score)
+static void check_batch_split(const att_exec *exec, const attention_kind *kind)
 {
-    attention_case c = a_case(score, 37, 70, WITH_BIAS | WITH_LENGTHS | TIME_MAJOR);
+    attention_case c = a_case(kind, 37, 70, WITH_BIAS | WITH_LENGTHS | TIME_MAJOR);
     c.B = 3;
     attention_run whole, part;
     attention_create(&whole, &c, ATT_F32);
@@ -216,7 +239,7 @@ static void check_batch_split(const att_exec *exec, att_score score)
 static void a_split_batch_gives_the_same_bits(void **state)
 {
     (void)state;
-    everywhere(check_batch_split);
+    everywhere(check_batch_split, NOT_MOVED);
 }
 
 /* ---- hidden things ---- */
@@ -229,9 +252,9 @@ static void poison(const att_view *v, int64_t b, int64_t j, double value)
 }
 
 /* Keys hidden by length, by mask for every query, or by -inf bias hold NaN and Inf: nothing changes. */
-static void check_hidden(const att_exec *exec, att_score score)
+static void check_hidden(const att_exec *exec, const attention_kind *kind)
 {
-    attention_case c = a_case(score, 37, 70, WITH_SHARED_BIAS | WITH_KEY_MASK | WITH_LENGTHS);
+    attention_case c = a_case(kind, 37, 70, WITH_SHARED_BIAS | WITH_KEY_MASK | WITH_LENGTHS);
     attention_run clean, dirty;
     attention_create(&clean, &c, ATT_F32);
     attention_create(&dirty, &c, ATT_F32);
@@ -264,13 +287,13 @@ static void check_hidden(const att_exec *exec, att_score score)
 static void hidden_keys_may_be_nan(void **state)
 {
     (void)state;
-    everywhere(check_hidden);
+    everywhere(check_hidden, 0);
 }
 
-static void check_future(const att_exec *exec, att_score score)
+static void check_future(const att_exec *exec, const attention_kind *kind)
 {
     enum { T = 70, CUT = 40 };
-    attention_case c = a_case(score, T, T, 0);
+    attention_case c = a_case(kind, T, T, 0);
     c.desc.window = ATT_WINDOW_CAUSAL;
     attention_run a, b;
     attention_create(&a, &c, ATT_F32);
@@ -286,7 +309,7 @@ static void check_future(const att_exec *exec, att_score score)
     att_view past = att_view_slice(&a.out.o, 2, 0, CUT), same = att_view_slice(&b.out.o, 2, 0, CUT);
     assert_same_bits(&past, &same, "the past");
     att_view now = att_view_slice(&b.out.o, 2, CUT, CUT + 1);
-    assert_true(isnan(attention_get(&now, 0))); /* and a visible NaN shows */
+    assert_true(isnan(attention_get(&now, 0)) || kind->lacks & NOT_NAN); /* and a visible NaN shows */
     attention_destroy(&a);
     attention_destroy(&b);
 }
@@ -294,12 +317,12 @@ static void check_future(const att_exec *exec, att_score score)
 static void future_tokens_never_reach_past_ones(void **state)
 {
     (void)state;
-    everywhere(check_future);
+    everywhere(check_future, 0);
 }
 
-static void check_visible_nan(const att_exec *exec, att_score score)
+static void check_visible_nan(const att_exec *exec, const attention_kind *kind)
 {
-    attention_case c = a_case(score, 5, 9, 0);
+    attention_case c = a_case(kind, 5, 9, 0);
     attention_run run;
     attention_create(&run, &c, ATT_F32);
     attention_set(&run.in.q, 3, NAN);
@@ -312,37 +335,38 @@ static void check_visible_nan(const att_exec *exec, att_score score)
 static void a_visible_nan_shows_in_its_row_only(void **state)
 {
     (void)state;
-    everywhere(check_visible_nan);
+    everywhere(check_visible_nan, NOT_NAN);
 }
 
 /* ---- sizes ---- */
 
-static void check_sizes(const att_exec *exec, att_score score)
+static void check_size(const attention_kind *kind, int64_t Tq, int64_t Tk)
 {
-    const int64_t sizes[] = {0, 1, 31, 32, 33, 64, 65, 128};
-    for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++)
-        for (size_t j = 0; j < sizeof sizes / sizeof *sizes; j++) {
-            attention_case c = a_case(score, sizes[i], sizes[j], WITH_WEIGHTS);
-            attention_run run, want;
-            attention_create(&run, &c, ATT_F32);
-            attention_create(&want, &c, ATT_F64);
-            assert_ok(attention_forward(&run, exec));
-            assert_ok(attention_backward(&run, exec));
-            assert_ok(attention_forward(&want, NULL));
-            assert_ok(attention_backward(&want, NULL));
-            assert_near(&run.out.o, &want.out.o, 5e-6, "o");
-            assert_near(&run.out.weights, &want.out.weights, 5e-6, "weights");
-            assert_near(&run.grad.dq, &want.grad.dq, 5e-6, "dq");
-            assert_near(&run.grad.dk, &want.grad.dk, 5e-6, "dk");
-            attention_destroy(&run);
-            attention_destroy(&want);
-        }
+    att_isa isa[8];
+    int isas = testable_isas(isa);
+    attention_case c = a_case(kind, Tq, Tk, WITH_WEIGHTS);
+    c.D = c.Dv = 3;
+    attention_run run, want;
+    suite_run(&want, &c, ATT_F64, NULL);
+    for (int i = 0; i < isas; i++) {
+        suite_run(&run, &c, ATT_F32, &(att_exec){.isa = isa[i]});
+        assert_near(&run.out.o, &want.out.o, 5e-6, "o");
+        assert_near(&run.out.weights, &want.out.weights, 5e-6, "weights");
+        assert_near(&run.grad.dq, &want.grad.dq, 5e-6, "dq");
+        assert_near(&run.grad.dk, &want.grad.dk, 5e-6, "dk");
+        assert_near(&run.grad.dv, &want.grad.dv, 5e-6, "dv");
+        attention_destroy(&run);
+    }
+    attention_destroy(&want);
 }
 
 static void every_size_around_the_blocks_works(void **state)
 {
     (void)state;
-    everywhere(check_sizes);
+    const int64_t sizes[] = {0, 1, 31, 32, 33, 64, 65};
+    enum { SIZES = sizeof sizes / sizeof *sizes };
+    for (int k = 0; k < KINDS; k++)
+        for (int i = 0; i < SIZES * SIZES; i++) check_size(&kinds[k], sizes[i % SIZES], sizes[i / SIZES]);
 }
 
 /* With D = 1, w = 1 and one key the score, and so lse, is tanh(q + k) itself. */

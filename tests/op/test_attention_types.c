@@ -1,0 +1,188 @@
+/* Queries, keys and values of 16 bits, and caches of keys and values: the numbers are those of float32 inputs with the
+ * same values. */
+#include "op/attention_suite.h"
+
+#include "base/half.h"
+
+static const attention_case cases[] = {
+    /* name        B Hq Hkv Tq  Tk   D  Dv   descriptor */
+    {"plain", 2, 4, 2, 33, 65, 9, 7, {.window = ATT_WINDOW_CAUSAL, .q_offset = 30}, WITH_WEIGHTS, 0},
+    {"decode", 2, 4, 2, 1, 131, 64, 64, {0}, WITH_LENGTHS, 0},
+    {"additive", 2, 2, 1, 5, 9, 9, 7, {.score = ATT_SCORE_ADDITIVE}, WITH_SCORE_W | WITH_BIAS, 0},
+    {"sparse", 2, 2, 1, 5, 33, 9, 7, {.align = ATT_ALIGN_SPARSEMAX}, WITH_MASK | TIME_MAJOR, 0},
+    {"custom", 2, 2, 1, 5, 70, 9, 7, {.score = ATT_SCORE_CUSTOM, .function = &squared_distance}, WITH_SINKS, 0},
+    {"location", 1, 2, 1, 5, 9, 9, 7, {.score = ATT_SCORE_NONE}, WITH_BIAS, 0},
+};
+enum { CASES = sizeof cases / sizeof *cases };
+
+static uint16_t half_of(att_dtype dtype, double x)
+{
+    return dtype == ATT_BF16 ? att_bf16_of_float((float)x) : att_f16_of_float((float)x);
+}
+
+static float float_of(att_dtype dtype, uint16_t h)
+{
+    return dtype == ATT_BF16 ? att_float_of_bf16(h) : att_float_of_f16(h);
+}
+
+/* A dense copy of a float view as 16-bit numbers; the view gets the rounded values. Free its data. */
+static att_view halved(const att_view *v, att_dtype dtype)
+{
+    att_view h = att_view_dense(NULL, dtype, v->ndim, v->dim);
+    h.data = malloc((size_t)att_view_count(v) * sizeof(uint16_t));
+    for (int64_t i = 0; i < att_view_count(v); i++) {
+        uint16_t bits = half_of(dtype, attention_get(v, i));
+        ((uint16_t *)h.data)[i] = bits;
+        attention_set(v, i, (double)float_of(dtype, bits));
+    }
+    return h;
+}
+
+/* The same as int8, each row with its scale (B,Hkv,Tk). */
+static att_view integers(const att_view *v, att_view *scale)
+{
+    int64_t width = v->dim[3], rows = att_view_count(v) / width;
+    att_view n = att_view_dense(malloc((size_t)att_view_count(v)), ATT_I8, 4, v->dim);
+    *scale = att_view_dense(malloc((size_t)rows * sizeof(float)), ATT_F32, 3, v->dim);
+    for (int64_t row = 0; row < rows; row++) {
+        float step = 0.007f + (float)(row % 5) * 0.001f;
+        ((float *)scale->data)[row] = step;
+        for (int64_t d = 0; d < width; d++) {
+            int8_t x = (int8_t)fmax(-127, fmin(127, rint(attention_get(v, row * width + d) / (double)step)));
+            ((int8_t *)n.data)[row * width + d] = x;
+            attention_set(v, row * width + d, (double)(step * (float)x));
+        }
+    }
+    return n;
+}
+
+static void near(const attention_run *run, const char *name, const att_view *got, const att_view *want,
+                 double tolerance)
+{
+    for (int64_t i = 0; want->data && i < att_view_count(want); i++) {
+        double x = attention_get(got, i), y = attention_get(want, i);
+        if (!(x == y || fabs(x - y) <= tolerance * (1 + fabs(y))))
+            fail_msg("%s: %s[%lld] is %.9g, expected %.9g", run->c.name, name, (long long)i, x, y);
+    }
+}
+
+/* o of 16 bits is the float32 one, rounded: exactly for the reference, else it may fall on the neighbour. */
+static void check_output(const attention_run *run, const att_view *o, const att_view *want, bool exact)
+{
+    for (int64_t i = 0; i < att_view_count(want); i++) {
+        uint16_t bits = ((const uint16_t *)o->data)[i], rounded = half_of(o->dtype, attention_get(want, i));
+        double x = (double)float_of(o->dtype, bits), y = attention_get(want, i);
+        bool same = exact ? bits == rounded : fabs(x - y) <= (o->dtype == ATT_BF16 ? 0x1p-8 : 0x1p-11) * fabs(y) + 1e-6;
+        if (!same) fail_msg("%s: o[%lld] is %.9g, expected %.9g rounded", run->c.name, (long long)i, x, y);
+    }
+}
+
+static void check_halves(const attention_case *c, att_dtype dtype, att_isa isa)
+{
+    const att_exec ref = {.isa = ATT_ISA_REF}, exec = {.isa = isa};
+    attention_run want, got;
+    attention_create(&want, c, ATT_F32);
+    attention_create(&got, c, ATT_F32);
+    got.in.q = halved(&want.in.q, dtype);
+    got.in.k = halved(&want.in.k, dtype);
+    got.in.v = halved(&want.in.v, dtype);
+    att_view wide = got.out.o;
+    got.out.o = halved(&wide, dtype);
+    assert_ok(attention_forward(&want, &ref));
+    assert_ok(attention_backward(&want, &ref));
+    assert_ok(attention_forward(&got, &exec));
+    check_output(&got, &got.out.o, &want.out.o, isa == ATT_ISA_REF);
+    near(&got, "lse", &got.out.lse, &want.out.lse, 2e-6);
+    near(&got, "weights", &got.out.weights, &want.out.weights, 2e-6);
+    assert_ok(attention_backward(&got, &exec));
+    attention_pair x[ATTENTION_GRADIENTS], y[ATTENTION_GRADIENTS];
+    attention_gradients(&got, x);
+    attention_gradients(&want, y);
+    double rounding = isa == ATT_ISA_REF ? 1e-6 : 1e-2; /* a fused backward takes o's rounding into do . o */
+    for (int i = 0; i < ATTENTION_GRADIENTS; i++) near(&got, x[i].name, &x[i].dx, &y[i].dx, rounding);
+    free(got.in.q.data);
+    free(got.in.k.data);
+    free(got.in.v.data);
+    free(got.out.o.data);
+    attention_destroy(&want);
+    attention_destroy(&got);
+}
+
+static void sixteen_bits_give_float32s_numbers_rounded(void **state)
+{
+    (void)state;
+    att_isa isa[8];
+    int isas = testable_isas(isa);
+    for (int c = 0; c < CASES; c++)
+        for (int i = 0; i < isas; i++) {
+            check_halves(&cases[c], ATT_BF16, isa[i]);
+            check_halves(&cases[c], ATT_F16, isa[i]);
+        }
+}
+
+/* k and v of a cache's type, q of float32. */
+static void check_cache(const attention_case *c, att_dtype dtype, att_isa isa)
+{
+    attention_run want, got;
+    attention_create(&want, c, ATT_F32);
+    attention_create(&got, c, ATT_F32);
+    if (dtype == ATT_I8) {
+        got.in.k = integers(&want.in.k, &got.in.k_scale);
+        got.in.v = integers(&want.in.v, &got.in.v_scale);
+    } else {
+        got.in.k = halved(&want.in.k, dtype);
+        got.in.v = halved(&want.in.v, dtype);
+    }
+    assert_ok(attention_forward(&want, &(att_exec){.isa = ATT_ISA_REF}));
+    assert_ok(attention_forward(&got, &(att_exec){.isa = isa}));
+    near(&got, "o", &got.out.o, &want.out.o, 2e-6);
+    near(&got, "lse", &got.out.lse, &want.out.lse, 2e-6);
+    near(&got, "weights", &got.out.weights, &want.out.weights, 2e-6);
+    void *const mine[] = {got.in.k.data, got.in.v.data, got.in.k_scale.data, got.in.v_scale.data};
+    for (size_t i = 0; i < sizeof mine / sizeof *mine; i++) free(mine[i]);
+    attention_destroy(&want);
+    attention_destroy(&got);
+}
+
+static void a_cache_gives_the_numbers_of_what_it_holds(void **state)
+{
+    (void)state;
+    const att_dtype held[] = {ATT_I8, ATT_BF16, ATT_F16};
+    att_isa isa[8];
+    int isas = testable_isas(isa);
+    for (int c = 0; c < CASES; c++)
+        for (int i = 0; i < isas; i++)
+            for (size_t d = 0; d < 3; d++) check_cache(&cases[c], held[d], isa[i]);
+}
+
+/* q and o of 16 bits over an int8 cache, as a decoder has them. */
+static void sixteen_bits_read_an_integer_cache(void **state)
+{
+    (void)state;
+    attention_run want, got;
+    attention_create(&want, &cases[1], ATT_F32);
+    attention_create(&got, &cases[1], ATT_F32);
+    att_view wide = got.out.o;
+    got.in.q = halved(&want.in.q, ATT_BF16);
+    got.out.o = halved(&wide, ATT_BF16);
+    got.in.k = integers(&want.in.k, &got.in.k_scale);
+    got.in.v = integers(&want.in.v, &got.in.v_scale);
+    assert_ok(attention_forward(&want, &(att_exec){.isa = ATT_ISA_REF}));
+    assert_ok(attention_forward(&got, NULL));
+    check_output(&got, &got.out.o, &want.out.o, false);
+    void *const mine[] = {got.in.q.data,       got.in.k.data,       got.in.v.data,
+                          got.in.k_scale.data, got.in.v_scale.data, got.out.o.data};
+    for (size_t i = 0; i < sizeof mine / sizeof *mine; i++) free(mine[i]);
+    attention_destroy(&want);
+    attention_destroy(&got);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(sixteen_bits_give_float32s_numbers_rounded),
+        cmocka_unit_test(a_cache_gives_the_numbers_of_what_it_holds),
+        cmocka_unit_test(sixteen_bits_read_an_integer_cache),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
