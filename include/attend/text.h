@@ -52,30 +52,55 @@ enum {
     ATT_TOKEN_SPECIALS = 4 /* how many there are; every other token's number is at least this */
 };
 
-/* What one token is. Text that spells a special token is never encoded as one.
+/* What a special token is for. A tokeniser that was learnt here has the first four as its tokens 0 to 3, as above; one
+ * that was read from another program's files has them where those put them, or not at all. */
+typedef enum att_token_role {
+    ATT_ROLE_PAD = 0,
+    ATT_ROLE_UNK = 1,
+    ATT_ROLE_BOS = 2, /* begins a text: <s>, GPT-2's <|endoftext|>, BERT's [CLS] */
+    ATT_ROLE_EOS = 3, /* ends it: </s>, GPT-2's <|endoftext|>, BERT's [SEP] */
+    ATT_ROLE_MASK = 4,
+    ATT_TOKEN_ROLES = 5
+} att_token_role;
+
+/* What one token is. With the first three kinds text that spells a special token is never encoded as one, and invalid
+ * UTF-8 and NUL are refused. The others follow other programs to the token: they take any bytes, each maximal invalid
+ * part of UTF-8 as U+FFFD (as Python's errors="replace" does), and NUL as a character; and the tokens that the file of
+ * such a tokeniser lists as added ones ("<|endoftext|>", "[MASK]") are found in text.
  *   WORD  what stands between blanks. Decoding joins with one blank.
  *   CHAR  one code point, the blank included.
  *   BPE   byte pair encoding of words (Sennrich 2016) over code points, in the manner of SentencePiece: a blank becomes
  *         U+2581, one more stands in front of the text, a piece never reaches over the start of the next word, nor is
  *         one learnt that mixes letters, digits and other characters, so that "end." costs no entry beside "end".
  *         Decoding gives the normalised text back, except that a U+2581 in it comes back as a blank. A run of unknown
- *         characters is one unknown token. */
-typedef enum att_token_unit { ATT_TOKENIZER_BPE = 0, ATT_TOKENIZER_WORD = 1, ATT_TOKENIZER_CHAR = 2 } att_token_unit;
+ *         characters is one unknown token.
+ *   BYTE_BPE   byte pair encoding of the bytes of words, in the manner of GPT-2 (Radford 2019, section 2.2): the same
+ *              ids as PyPI's `tokenizers` gives. No text is unknown, and decoding gives it back.
+ *   WORDPIECE  BERT's: cleaned, perhaps lower case without accents, cut at blanks and punctuation, then the longest
+ *              piece first (Devlin 2019); the same ids as `tokenizers` gives. Not learnt here. */
+typedef enum att_token_unit {
+    ATT_TOKENIZER_BPE = 0,
+    ATT_TOKENIZER_WORD = 1,
+    ATT_TOKENIZER_CHAR = 2,
+    ATT_TOKENIZER_BYTE_BPE = 3,
+    ATT_TOKENIZER_WORDPIECE = 4
+} att_token_unit;
 
-ATT_API const char *att_token_unit_name(att_token_unit unit); /* "bpe", "word", "char" */
+ATT_API const char *att_token_unit_name(att_token_unit unit); /* "bpe", "word", "char", "byte-bpe", "wordpiece" */
 ATT_API att_status att_token_unit_parse(const char *name, att_token_unit *unit);
 
 typedef struct att_tokenizer_desc {
     att_token_unit kind;
     att_normalise normalise;
     int64_t vocabulary; /* number of tokens wanted, special ones included; 0 = all that the data gives */
-    int64_t min_count;  /* words, characters or BPE pairs seen less often are left out; 0 = 1 */
+    int64_t min_count;  /* words, characters or pairs of BPE seen less often are left out; 0 = 1 */
     double coverage;    /* BPE: share of the characters of the data that must be known; 0 = 0.9995 */
 } att_tokenizer_desc;
 
 typedef struct att_tokenizer att_tokenizer;
 
-/* Learns the vocabulary from n lines. The result depends on the lines alone: ties in counts are broken by the text.
+/* Learns the vocabulary from n lines (texts that may hold line feeds, for BYTE_BPE). The result depends on the lines
+ * alone: ties in counts are broken by the text; with BYTE_BPE by the tokens' numbers, as in `tokenizers`.
  * Fails with ATT_E_VALUE: a field out of range; a line that is not UTF-8; more vocabulary wanted than the data supports
  * (the message names the largest possible), or less than BPE's characters need. */
 ATT_API att_status att_tokenizer_train(const att_tokenizer_desc *desc, const att_text *lines, int64_t n,
@@ -84,9 +109,10 @@ ATT_API void att_tokenizer_destroy(att_tokenizer *tokenizer); /* NULL is harmles
 
 ATT_API att_token_unit att_tokenizer_kind(const att_tokenizer *tokenizer);
 ATT_API att_normalise att_tokenizer_normalise(const att_tokenizer *tokenizer);
-ATT_API int64_t att_tokenizer_size(const att_tokenizer *tokenizer);                  /* number of tokens */
-ATT_API const char *att_tokenizer_piece(const att_tokenizer *tokenizer, int32_t id); /* NULL: no such token */
-ATT_API int32_t att_tokenizer_id(const att_tokenizer *tokenizer, const char *piece); /* -1: no such piece */
+ATT_API int64_t att_tokenizer_size(const att_tokenizer *tokenizer);                      /* number of tokens */
+ATT_API const char *att_tokenizer_piece(const att_tokenizer *tokenizer, int32_t id);     /* NULL: no such token */
+ATT_API int32_t att_tokenizer_id(const att_tokenizer *tokenizer, const char *piece);     /* -1: no such piece */
+ATT_API int32_t att_tokenizer_role(const att_tokenizer *tokenizer, att_token_role role); /* its token, or -1 */
 
 /* Normalises and encodes; neither <s> nor </s> is added. *n is the number of tokens even when `capacity` is too small:
  * then the call fails with ATT_E_SHAPE (ids may be NULL when capacity is 0). A token needs at most as many slots as the
@@ -94,8 +120,16 @@ ATT_API int32_t att_tokenizer_id(const att_tokenizer *tokenizer, const char *pie
 ATT_API att_status att_tokenizer_encode(const att_tokenizer *tokenizer, const char *text, size_t bytes, int32_t *ids,
                                         int64_t capacity, int64_t *n);
 
+/* What BERT reads: [CLS] first [SEP], or [CLS] first [SEP] second [SEP] when `second` is not NULL; for any tokeniser
+ * that has the roles BOS and EOS. segments (optional) is 0 up to the first [SEP] and 1 behind it. When there would be
+ * more than `most` tokens (0: no bound) the ends of the texts are left out, of the longer one first, as `tokenizers`
+ * does it ("longest_first"). Fails as above, and with ATT_E_UNSUPPORTED without those roles. */
+ATT_API att_status att_tokenizer_encode_pair(const att_tokenizer *tokenizer, const att_text *first,
+                                             const att_text *second, int64_t most, int32_t *ids, int32_t *segments,
+                                             int64_t capacity, int64_t *n);
+
 /* BPE-dropout (Provilkov 2020, section 3): before every merge each possible one is dropped with probability `dropout`.
- * 0 is att_tokenizer_encode, 1 gives single characters; words and characters have nothing to drop. */
+ * 0 is att_tokenizer_encode, 1 gives single characters or bytes; kinds without merges have nothing to drop. */
 ATT_API att_status att_tokenizer_encode_sampled(const att_tokenizer *tokenizer, const char *text, size_t bytes,
                                                 double dropout, att_random *random, int32_t *ids, int64_t capacity,
                                                 int64_t *n);
@@ -103,12 +137,15 @@ ATT_API att_status att_tokenizer_encode_sampled(const att_tokenizer *tokenizer, 
 /* Encodes and says where every token stands. surface[i] is the part of *normalised that token i covers, without the
  * blank that its U+2581 stands for, so it may be empty; word[i] is the blank-separated word it belongs to, counted from
  * 0 (a blank that is a token belongs to the word after it). Both are optional. *normalised is new, allocated with the
- * tokeniser's allocator, and given back with att_text_free after the surfaces were used; NULL after a failure. */
+ * tokeniser's allocator, and given back with att_text_free after the surfaces were used; NULL after a failure.
+ * A NUL is refused. */
 ATT_API att_status att_tokenizer_encode_surfaces(const att_tokenizer *tokenizer, const char *text, size_t bytes,
                                                  int32_t *ids, att_text *surface, int64_t *word, int64_t capacity,
                                                  int64_t *n, char **normalised);
 
-/* Text of n tokens. Special tokens are skipped, but <unk> becomes U+2047 between blanks, as in SentencePiece. Writes
+/* Text of n tokens. Special tokens are skipped, but <unk> becomes U+2047 between blanks, as in SentencePiece; BYTE_BPE
+ * and WORDPIECE skip it too, and the latter moves punctuation to the word before it, as `tokenizers` does. The text is
+ * UTF-8: what is not (the bytes of half a character) comes out as U+FFFD. Writes
  * *bytes bytes and a NUL. When capacity < *bytes + 1 nothing is written and the call fails with ATT_E_SHAPE (out may
  * be NULL when capacity is 0). Fails with ATT_E_VALUE when an id is no token's. */
 ATT_API att_status att_tokenizer_decode(const att_tokenizer *tokenizer, const int32_t *ids, int64_t n, char *out,
@@ -116,9 +153,24 @@ ATT_API att_status att_tokenizer_decode(const att_tokenizer *tokenizer, const in
 
 /* The whole tokeniser as one line of JSON, allocated with its allocator, given back with att_text_free. */
 ATT_API att_status att_tokenizer_to_json(const att_tokenizer *tokenizer, char **json);
-/* Any input is safe; what is not a tokeniser's JSON fails with ATT_E_FORMAT, naming the field. */
+/* Reads that, and the tokenizer.json of `tokenizers` where its model is byte-level BPE or WordPiece. Any input is safe;
+ * what is not a tokeniser's JSON fails with ATT_E_FORMAT, naming the field, and what is not supported with
+ * ATT_E_UNSUPPORTED, naming what was found and expected. */
 ATT_API att_status att_tokenizer_from_json(const char *json, size_t bytes, const att_allocator *allocator,
                                            att_tokenizer **out);
+
+/* ---- Tokenisers of Hugging Face's models ---- */
+
+/* Reads what a folder has: tokenizer.json, or vocab.json and merges.txt (GPT-2), or vocab.txt (BERT). Switches and the
+ * names of special tokens come from tokenizer_config.json and special_tokens_map.json where they are there; a file as
+ * `path` is read as tokenizer.json. Fails with ATT_E_MISSING (naming the files that were looked for), ATT_E_IO, and as
+ * att_tokenizer_from_json, with the file in front. */
+ATT_API att_status att_tokenizer_read(const char *path, const att_allocator *allocator, att_tokenizer **out);
+
+/* Writes these files into a folder that exists: vocab.json, merges.txt and tokenizer.json, or vocab.txt and
+ * tokenizer.json, so that `tokenizers` and `transformers` read them. ATT_E_UNSUPPORTED for a kind without such files.
+ */
+ATT_API att_status att_tokenizer_write(const att_tokenizer *tokenizer, const char *folder);
 
 /* ---- Corpora ---- */
 

@@ -31,9 +31,9 @@ typedef struct att_bpe_words {
 
 /* Merges the most frequent pair, again and again, until there are `wanted` pieces (0: no bound) or no pair is seen
  * min_count times. New pieces are added to `pieces`; a pair whose text is one of the first `reserved` pieces is never
- * merged. Ties go to the pair that is first by text of left, then right. */
-att_status att_bpe_train(att_bpe_words *words, int64_t wanted, int64_t min_count, int32_t reserved, att_intern *pieces,
-                         att_merges *merges);
+ * merged. Ties go to the pair that is first by text (or by number) of left, then right. */
+att_status att_bpe_train(att_bpe_words *words, int64_t wanted, int64_t min_count, int32_t reserved, bool by_number,
+                         att_intern *pieces, att_merges *merges);
 
 typedef struct att_bpe_symbol {
     int32_t piece;      /* -1: merges with nothing, -2: merged into the one on its left */

@@ -21,6 +21,7 @@ typedef struct entry {
 
 typedef struct trainer {
     const att_allocator *allocator;
+    bool by_number; /* how ties are broken */
     att_bpe_words *words;
     att_intern *pieces;
     att_pairs index; /* (left, right) -> pair */
@@ -53,6 +54,7 @@ static bool before(const trainer *t, entry a, entry b)
     if (a.count != b.count) return a.count > b.count;
     if (a.pair == b.pair) return false;
     const pair *p = &t->pair[a.pair], *q = &t->pair[b.pair];
+    if (t->by_number) return p->left != q->left ? p->left < q->left : p->right < q->right;
     int order = strcmp(text_of(t, p->left), text_of(t, q->left));
     return order ? order < 0 : strcmp(text_of(t, p->right), text_of(t, q->right)) < 0;
 }
@@ -211,11 +213,16 @@ static att_status learn(trainer *t, int64_t wanted, int64_t min_count, int32_t r
     return ATT_OK;
 }
 
-att_status att_bpe_train(att_bpe_words *words, int64_t wanted, int64_t min_count, int32_t reserved, att_intern *pieces,
-                         att_merges *merges)
+att_status att_bpe_train(att_bpe_words *words, int64_t wanted, int64_t min_count, int32_t reserved, bool by_number,
+                         att_intern *pieces, att_merges *merges)
 {
     const att_allocator *a = pieces->text.allocator;
-    trainer t = {.allocator = a, .words = words, .pieces = pieces, .index.allocator = a, .text.allocator = a};
+    trainer t = {.allocator = a,
+                 .by_number = by_number,
+                 .words = words,
+                 .pieces = pieces,
+                 .index.allocator = a,
+                 .text.allocator = a};
     att_status status = learn(&t, wanted, min_count, reserved, merges);
     release(&t);
     return status;

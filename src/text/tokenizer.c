@@ -1,7 +1,7 @@
 #include "text/tokenizer.h"
 #include "text/utf8.h"
 
-static const char *const unit_name[] = {"bpe", "word", "char"};
+static const char *const unit_name[] = {"bpe", "word", "char", "byte-bpe", "wordpiece"};
 
 const char *att_token_unit_name(att_token_unit unit)
 {
@@ -15,14 +15,15 @@ att_status att_token_unit_parse(const char *name, att_token_unit *unit)
             *unit = (att_token_unit)i;
             return ATT_OK;
         }
-    return att_fail(ATT_E_VALUE, "tokenizer is \"%s\", expected \"bpe\", \"word\" or \"char\"", name);
+    return att_fail(ATT_E_VALUE,
+                    "tokenizer is \"%s\", expected \"bpe\", \"word\", \"char\", \"byte-bpe\" or \"wordpiece\"", name);
 }
 
-static att_status add_specials(att_intern *pieces)
+att_status att_tokenizer_add_specials(att_tokenizer *t)
 {
     static const char *const special[ATT_TOKEN_SPECIALS] = {"<pad>", "<unk>", "<s>", "</s>"};
-    for (int32_t i = 0, id; i < ATT_TOKEN_SPECIALS; i++)
-        ATT_TRY(att_intern_add(pieces, special[i], strlen(special[i]), &id));
+    for (int32_t i = 0; i < ATT_TOKEN_SPECIALS; i++)
+        ATT_TRY(att_intern_add(&t->pieces, special[i], strlen(special[i]), &t->role[i]));
     return ATT_OK;
 }
 
@@ -39,7 +40,9 @@ att_status att_tokenizer_new(att_token_unit kind, att_normalise how, const att_a
     t->blank = ATT_TOKEN_UNK;
     att_intern_init(&t->pieces, allocator);
     att_merges_init(&t->merges, allocator);
-    att_status status = add_specials(&t->pieces);
+    att_added_init(&t->added, allocator);
+    for (int i = 0; i < ATT_TOKEN_ROLES; i++) t->role[i] = -1;
+    att_status status = att_has_fixed_specials(kind) ? att_tokenizer_add_specials(t) : ATT_OK;
     if (status == ATT_OK)
         *out = t;
     else
@@ -50,6 +53,10 @@ att_status att_tokenizer_new(att_token_unit kind, att_normalise how, const att_a
 void att_tokenizer_destroy(att_tokenizer *t)
 {
     if (!t) return;
+    att_free(t->allocator, (void *)t->byte_bpe.is_whole, (size_t)t->pieces.count);
+    att_text_free(t->allocator, t->wordpiece.prefix);
+    att_sorts_free(t->allocator, t->sorts);
+    att_added_release(&t->added);
     att_intern_release(&t->pieces);
     att_merges_release(&t->merges);
     att_free(t->allocator, t, sizeof *t);
@@ -80,6 +87,23 @@ int32_t att_tokenizer_id(const att_tokenizer *t, const char *piece)
     return att_intern_find(&t->pieces, piece, strlen(piece));
 }
 
+int32_t att_tokenizer_role(const att_tokenizer *t, att_token_role role)
+{
+    return (unsigned)role < ATT_TOKEN_ROLES ? t->role[role] : -1;
+}
+
+void att_tokenizer_guess_roles(att_tokenizer *t)
+{
+    static const char *const name[ATT_TOKEN_ROLES][3] = {{"<pad>", "[PAD]"},
+                                                         {"<unk>", "[UNK]"},
+                                                         {"<s>", "[CLS]", "<|endoftext|>"},
+                                                         {"</s>", "[SEP]", "<|endoftext|>"},
+                                                         {"<mask>", "[MASK]"}};
+    for (int role = 0; role < ATT_TOKEN_ROLES; role++)
+        for (int i = 0; i < 3 && name[role][i] && t->role[role] < 0; i++)
+            t->role[role] = att_intern_find(&t->pieces, name[role][i], strlen(name[role][i]));
+}
+
 /* ---- decoding ---- */
 
 typedef struct writer {
@@ -89,7 +113,7 @@ typedef struct writer {
 
 static void put(writer *w, const char *s, size_t bytes)
 {
-    if (w->bytes + bytes < w->capacity) memcpy(w->out + w->bytes, s, bytes);
+    if (bytes > 0 && w->bytes + bytes < w->capacity) memcpy(w->out + w->bytes, s, bytes);
     w->bytes += bytes;
 }
 
@@ -105,31 +129,76 @@ static void put_piece(writer *w, att_text piece, bool first)
     }
 }
 
-att_status att_tokenizer_decode(const att_tokenizer *t, const int32_t *ids, int64_t n, char *out, size_t capacity,
-                                size_t *bytes)
+static att_status check_ids(const att_tokenizer *t, const int32_t *ids, int64_t n)
 {
-    static const char unknown[] = " \xE2\x81\x87 "; /* U+2047 */
-    writer w = {out, capacity, 0};
-    bool first = true;
-    for (int64_t i = 0; i < n; i++) {
+    for (int64_t i = 0; i < n; i++)
         ATT_REQUIRE(ids[i] >= 0 && ids[i] < t->pieces.count, ATT_E_VALUE, "ids[%lld] is %d, expected 0 to %lld",
                     (long long)i, ids[i], (long long)t->pieces.count - 1);
+    return ATT_OK;
+}
+
+/* WORD, CHAR, BPE */
+static void decode_own(const att_tokenizer *t, const int32_t *ids, int64_t n, writer *w)
+{
+    static const char unknown[] = " \xE2\x81\x87 "; /* U+2047 */
+    bool first = true;
+    for (int64_t i = 0; i < n; i++) {
         if (ids[i] < ATT_TOKEN_SPECIALS && ids[i] != ATT_TOKEN_UNK) continue;
         bool is_unknown = ids[i] == ATT_TOKEN_UNK;
         att_text piece = att_intern_get(&t->pieces, ids[i]);
         if (t->kind == ATT_TOKENIZER_WORD) {
-            if (!first) put(&w, " ", 1);
+            if (!first) put(w, " ", 1);
             if (is_unknown) piece = (att_text){unknown + 1, sizeof unknown - 3};
-            put(&w, piece.data, piece.bytes);
+            put(w, piece.data, piece.bytes);
         } else if (is_unknown) {
-            put(&w, unknown, sizeof unknown - 1);
+            put(w, unknown, sizeof unknown - 1);
         } else if (t->kind == ATT_TOKENIZER_BPE) {
-            put_piece(&w, piece, first);
+            put_piece(w, piece, first);
         } else {
-            put(&w, piece.data, piece.bytes);
+            put(w, piece.data, piece.bytes);
         }
         first = false;
     }
+}
+
+static bool is_special(const att_tokenizer *t, int32_t id)
+{
+    int64_t i = att_added_find(&t->added, id);
+    if (i >= 0) return t->added.token[i].special;
+    for (int role = 0; role < ATT_TOKEN_ROLES; role++)
+        if (t->role[role] == id) return true;
+    return false;
+}
+
+static att_status decode_other(const att_tokenizer *t, const int32_t *ids, int64_t n, writer *w)
+{
+    att_buffer bytes = {.allocator = t->allocator}, text = {.allocator = t->allocator};
+    att_status status = ATT_OK;
+    bool first = true;
+    for (int64_t i = 0; i < n && status == ATT_OK; i++) {
+        if (is_special(t, ids[i])) continue;
+        att_text piece = att_intern_get(&t->pieces, ids[i]);
+        status = t->kind == ATT_TOKENIZER_WORDPIECE ? att_wordpiece_decode(t, piece, first, &bytes)
+                                                    : att_byte_bpe_decode(piece, &bytes);
+        first = false;
+    }
+    if (status == ATT_OK) status = att_utf8_repair((att_text){bytes.data, bytes.bytes}, &text);
+    if (status == ATT_OK) put(w, text.data, text.bytes);
+    att_buffer_release(&bytes);
+    att_buffer_release(&text);
+    return status;
+}
+
+att_status att_tokenizer_decode(const att_tokenizer *t, const int32_t *ids, int64_t n, char *out, size_t capacity,
+                                size_t *bytes)
+{
+    writer w = {out, capacity, 0};
+    *bytes = 0;
+    ATT_TRY(check_ids(t, ids, n));
+    if (att_has_fixed_specials(t->kind))
+        decode_own(t, ids, n, &w);
+    else
+        ATT_TRY(decode_other(t, ids, n, &w));
     *bytes = w.bytes;
     ATT_REQUIRE(w.bytes < capacity, ATT_E_SHAPE, "out: room for %zu bytes, expected at least %zu", capacity,
                 w.bytes + 1);

@@ -1,45 +1,22 @@
 #include "text/tokenizer.h"
 #include "text/utf8.h"
 
-/* Where tokens go; n counts on past the capacity. */
-typedef struct sink {
-    int32_t *ids;
-    att_text *surface; /* NULL: not wanted */
-    int64_t *word;     /* NULL: not wanted */
-    int64_t capacity, n;
-} sink;
-
-typedef struct sampling {
-    double dropout;
-    att_random *random;
-} sampling;
-
-static void emit(sink *out, int32_t id, const char *s, size_t bytes, int64_t word)
-{
-    if (out->n < out->capacity) {
-        out->ids[out->n] = id;
-        if (out->surface) out->surface[out->n] = (att_text){s, bytes};
-        if (out->word) out->word[out->n] = word;
-    }
-    out->n++;
-}
-
-static void encode_words(const att_tokenizer *t, att_text text, sink *out)
+static void encode_words(const att_tokenizer *t, att_text text, att_sink *out)
 {
     int64_t word = 0;
     for (size_t i = 0, n; i < text.bytes; i += n + 1) {
         for (n = 0; i + n < text.bytes && text.data[i + n] != ' '; n++) continue;
-        if (n > 0) emit(out, att_token_of(t, text.data + i, n), text.data + i, n, word++);
+        if (n > 0) att_emit(out, att_token_of(t, text.data + i, n), text.data + i, n, word++);
     }
 }
 
-static void encode_characters(const att_tokenizer *t, att_text text, sink *out)
+static void encode_characters(const att_tokenizer *t, att_text text, att_sink *out)
 {
     int64_t word = 0;
     for (size_t i = 0, n; i < text.bytes; i += n) {
         n = att_utf8_length(text.data[i]);
         word += text.data[i] == ' ';
-        emit(out, att_token_of(t, text.data + i, n), text.data + i, n, word);
+        att_emit(out, att_token_of(t, text.data + i, n), text.data + i, n, word);
     }
 }
 
@@ -48,8 +25,8 @@ static void encode_characters(const att_tokenizer *t, att_text text, sink *out)
 #define SHORT_WORD 96 /* symbols for which scratch stands on the stack */
 
 /* One word and the blank in front of it. `text` is the word's. Runs of unknown characters become one token. */
-static void encode_piece_word(const att_tokenizer *t, att_text text, int64_t word, att_bpe_scratch *s, sampling how,
-                              sink *out)
+static void encode_piece_word(const att_tokenizer *t, att_text text, int64_t word, att_bpe_scratch *s, att_sampling how,
+                              att_sink *out)
 {
     int32_t n = 1;
     s->symbol[0] = (att_bpe_symbol){.piece = t->blank};
@@ -66,12 +43,12 @@ static void encode_piece_word(const att_tokenizer *t, att_text text, int64_t wor
     att_bpe_merge(&t->merges, s, n, how.dropout, how.random);
     for (int32_t i = 0; i >= 0; i = s->symbol[i].next) {
         const att_bpe_symbol *p = &s->symbol[i];
-        emit(out, p->piece < 0 ? ATT_TOKEN_UNK : p->piece, text.data + p->start, (size_t)(p->end - p->start), word);
+        att_emit(out, p->piece < 0 ? ATT_TOKEN_UNK : p->piece, text.data + p->start, (size_t)(p->end - p->start), word);
     }
 }
 
 /* Scratch for a word that does not fit on the stack. */
-static att_status encode_long_word(const att_tokenizer *t, att_text text, int64_t word, sampling how, sink *out)
+static att_status encode_long_word(const att_tokenizer *t, att_text text, int64_t word, att_sampling how, att_sink *out)
 {
     size_t n = text.bytes + 1, per_symbol = sizeof(att_bpe_symbol) + 6 * sizeof(att_bpe_candidate), bytes;
     ATT_REQUIRE(att_mul_size(n, per_symbol, &bytes), ATT_E_MEMORY, "out of memory: a word of %zu bytes", text.bytes);
@@ -84,7 +61,7 @@ static att_status encode_long_word(const att_tokenizer *t, att_text text, int64_
     return ATT_OK;
 }
 
-static att_status encode_pieces(const att_tokenizer *t, att_text text, sampling how, sink *out)
+static att_status encode_pieces(const att_tokenizer *t, att_text text, att_sampling how, att_sink *out)
 {
     att_bpe_symbol symbol[SHORT_WORD];
     att_bpe_candidate heap[3 * SHORT_WORD], dropped[3 * SHORT_WORD];
@@ -103,7 +80,22 @@ static att_status encode_pieces(const att_tokenizer *t, att_text text, sampling 
     }
 }
 
-static att_status encode(const att_tokenizer *t, att_text text, sampling how, sink *out)
+static att_status check_room(const att_sink *out)
+{
+    ATT_REQUIRE(out->n <= out->capacity, ATT_E_SHAPE, "ids: room for %lld tokens, expected at least %lld",
+                (long long)out->capacity, (long long)out->n);
+    return ATT_OK;
+}
+
+static att_status check_bytes(size_t bytes)
+{
+    ATT_REQUIRE(bytes < INT32_MAX, ATT_E_VALUE, "text: %zu bytes, expected less than 2^31", bytes);
+    return ATT_OK;
+}
+
+/* ---- WORD, CHAR, BPE ---- */
+
+static att_status encode(const att_tokenizer *t, att_text text, att_sampling how, att_sink *out)
 {
     if (t->kind == ATT_TOKENIZER_WORD)
         encode_words(t, text, out);
@@ -111,40 +103,150 @@ static att_status encode(const att_tokenizer *t, att_text text, sampling how, si
         encode_characters(t, text, out);
     else
         ATT_TRY(encode_pieces(t, text, how, out));
-    ATT_REQUIRE(out->n <= out->capacity, ATT_E_SHAPE, "ids: room for %lld tokens, expected at least %lld",
-                (long long)out->capacity, (long long)out->n);
     return ATT_OK;
 }
 
-/* Normalises and encodes; the normalised text goes to *kept when it is not NULL. */
-static att_status run(const att_tokenizer *t, att_text text, sampling how, sink *out, int64_t *n, char **kept)
+static att_status run_own(const att_tokenizer *t, att_text text, att_sampling how, att_sink *out, char **kept)
 {
-    *n = 0;
     att_normaliser normaliser;
     att_normaliser_init(&normaliser, t->normalise, t->allocator);
     att_status status = att_normaliser_run(&normaliser, text.data, text.bytes);
     att_text clean = {normaliser.out.data, normaliser.out.bytes};
-    if (status == ATT_OK && clean.bytes >= INT32_MAX)
-        status = att_fail(ATT_E_VALUE, "text: %zu bytes, expected less than 2^31", clean.bytes);
+    if (status == ATT_OK) status = check_bytes(clean.bytes);
     if (status == ATT_OK && kept) status = att_copy_string(t->allocator, clean.data, clean.bytes, kept);
     if (status == ATT_OK && kept) clean.data = *kept;
-    if (status == ATT_OK) {
-        status = encode(t, clean, how, out);
-        *n = out->n;
+    if (status == ATT_OK) status = encode(t, clean, how, out);
+    att_normaliser_release(&normaliser);
+    return status;
+}
+
+/* ---- the kinds that follow other programs ---- */
+
+/* The text that is encoded: repaired, cut at the tokens it spells, normalised in between, cut again. */
+typedef struct prepared {
+    const att_tokenizer *t;
+    att_buffer repaired, clean;
+    att_text text;
+    att_parts raw, parts; /* of the repaired text, of `text` */
+} prepared;
+
+static void release(prepared *p)
+{
+    const att_allocator *a = p->t->allocator;
+    att_buffer_release(&p->repaired);
+    att_buffer_release(&p->clean);
+    att_free(a, p->raw.list, p->raw.capacity * sizeof *p->raw.list);
+    att_free(a, p->parts.list, p->parts.capacity * sizeof *p->parts.list);
+}
+
+static att_status normalise_part(prepared *p, att_text part)
+{
+    if (p->t->kind == ATT_TOKENIZER_WORDPIECE) return att_bert_normalise(p->t, part, &p->clean);
+    att_normaliser n;
+    att_normaliser_init(&n, p->t->normalise, p->t->allocator);
+    att_status status = att_normaliser_run(&n, part.data, part.bytes);
+    if (status == ATT_OK) status = att_buffer_append(&p->clean, n.out.data, n.out.bytes);
+    att_normaliser_release(&n);
+    return status;
+}
+
+static att_status normalise_parts(prepared *p, const char *text)
+{
+    for (size_t i = 0; i < p->raw.n; i++) {
+        att_part part = p->raw.list[i];
+        size_t start = p->clean.bytes;
+        if (part.token >= 0) {
+            ATT_TRY(att_buffer_append(&p->clean, text + part.start, part.bytes));
+            part.start = start;
+            ATT_TRY(att_part_add(p->t->allocator, &p->parts, part));
+            continue;
+        }
+        ATT_TRY(normalise_part(p, (att_text){text + part.start, part.bytes}));
+        ATT_TRY(
+            att_added_cut(&p->t->added, p->t->sorts, p->clean.data, start, p->clean.bytes - start, true, &p->parts));
     }
+    p->text = (att_text){p->clean.data, p->clean.bytes};
+    return ATT_OK;
+}
+
+static att_status prepare(prepared *p, att_text in)
+{
+    const att_tokenizer *t = p->t;
+    if (att_utf8_check(in.data, in.bytes, NULL) != ATT_OK) {
+        ATT_TRY(att_utf8_repair(in, &p->repaired));
+        in = (att_text){p->repaired.data, p->repaired.bytes};
+    }
+    ATT_TRY(check_bytes(in.bytes));
+    ATT_TRY(att_added_cut(&t->added, t->sorts, in.data, 0, in.bytes, false, &p->raw));
+    if (t->kind == ATT_TOKENIZER_WORDPIECE || t->normalise != ATT_NORMALISE_NONE) {
+        ATT_TRY(normalise_parts(p, in.data));
+    } else {
+        for (size_t i = 0; i < p->raw.n; i++) {
+            att_part part = p->raw.list[i];
+            if (part.token >= 0)
+                ATT_TRY(att_part_add(t->allocator, &p->parts, part));
+            else
+                ATT_TRY(att_added_cut(&t->added, t->sorts, in.data, part.start, part.bytes, true, &p->parts));
+        }
+        p->text = in;
+    }
+    return check_bytes(p->text.bytes);
+}
+
+static att_status keep(prepared *p, char **kept)
+{
+    ATT_REQUIRE(p->text.bytes == 0 || !memchr(p->text.data, '\0', p->text.bytes), ATT_E_VALUE,
+                "text: a NUL, expected none where surfaces are wanted");
+    ATT_TRY(att_copy_string(p->t->allocator, p->text.data, p->text.bytes, kept));
+    p->text.data = *kept;
+    return ATT_OK;
+}
+
+static att_status encode_parts(const prepared *p, att_sampling how, att_sink *out)
+{
+    int64_t word = 0;
+    for (size_t i = 0; i < p->parts.n; i++) {
+        const att_part *part = &p->parts.list[i];
+        att_text s = {p->text.data + part->start, part->bytes};
+        if (part->token >= 0)
+            att_emit(out, part->token, s.data, s.bytes, out->n > 0 ? ++word : word);
+        else if (p->t->kind == ATT_TOKENIZER_WORDPIECE)
+            ATT_TRY(att_wordpiece_encode(p->t, s, &word, out));
+        else
+            ATT_TRY(att_byte_bpe_encode(p->t, s, how, &word, out));
+    }
+    return ATT_OK;
+}
+
+static att_status run_other(const att_tokenizer *t, att_text text, att_sampling how, att_sink *out, char **kept)
+{
+    prepared p = {.t = t, .repaired.allocator = t->allocator, .clean.allocator = t->allocator};
+    att_status status = prepare(&p, text);
+    if (status == ATT_OK && kept) status = keep(&p, kept);
+    if (status == ATT_OK) status = encode_parts(&p, how, out);
+    release(&p);
+    return status;
+}
+
+/* Normalises and encodes; the normalised text goes to *kept when it is not NULL. */
+static att_status run(const att_tokenizer *t, att_text text, att_sampling how, att_sink *out, int64_t *n, char **kept)
+{
+    att_status status =
+        att_has_fixed_specials(t->kind) ? run_own(t, text, how, out, kept) : run_other(t, text, how, out, kept);
+    *n = status == ATT_OK ? out->n : 0;
+    if (status == ATT_OK) status = check_room(out);
     if (status != ATT_OK && kept) {
         att_text_free(t->allocator, *kept);
         *kept = NULL;
     }
-    att_normaliser_release(&normaliser);
     return status;
 }
 
 att_status att_tokenizer_encode(const att_tokenizer *t, const char *text, size_t bytes, int32_t *ids, int64_t capacity,
                                 int64_t *n)
 {
-    sink out = {.ids = ids, .capacity = capacity};
-    return run(t, (att_text){text, bytes}, (sampling){0}, &out, n, NULL);
+    att_sink out = {.ids = ids, .capacity = capacity};
+    return run(t, (att_text){text, bytes}, (att_sampling){0}, &out, n, NULL);
 }
 
 att_status att_tokenizer_encode_sampled(const att_tokenizer *t, const char *text, size_t bytes, double dropout,
@@ -152,8 +254,8 @@ att_status att_tokenizer_encode_sampled(const att_tokenizer *t, const char *text
 {
     *n = 0;
     ATT_REQUIRE(dropout >= 0 && dropout <= 1, ATT_E_VALUE, "dropout is %g, expected 0 to 1", dropout);
-    sink out = {.ids = ids, .capacity = capacity};
-    return run(t, (att_text){text, bytes}, (sampling){dropout, random}, &out, n, NULL);
+    att_sink out = {.ids = ids, .capacity = capacity};
+    return run(t, (att_text){text, bytes}, (att_sampling){dropout, random}, &out, n, NULL);
 }
 
 att_status att_tokenizer_encode_surfaces(const att_tokenizer *t, const char *text, size_t bytes, int32_t *ids,
@@ -161,6 +263,83 @@ att_status att_tokenizer_encode_surfaces(const att_tokenizer *t, const char *tex
                                          char **normalised)
 {
     *normalised = NULL;
-    sink out = {.ids = ids, .surface = surface, .word = word, .capacity = capacity};
-    return run(t, (att_text){text, bytes}, (sampling){0}, &out, n, normalised);
+    att_sink out = {.ids = ids, .surface = surface, .word = word, .capacity = capacity};
+    return run(t, (att_text){text, bytes}, (att_sampling){0}, &out, n, normalised);
+}
+
+/* ---- pairs ---- */
+
+/* How many tokens of each text are kept: `tokenizers` shortens the longer one, then halves. */
+static void shorten(int64_t most, int64_t *a, int64_t *b)
+{
+    bool swapped = *a > *b;
+    int64_t less = swapped ? *b : *a, more = swapped ? *a : *b;
+    if (*a + *b <= most) return;
+    more = less > most ? less : att_max64(less, most - less);
+    if (less + more > most) {
+        less = most / 2;
+        more = less + most % 2;
+    }
+    *a = swapped ? more : less;
+    *b = swapped ? less : more;
+}
+
+typedef struct layout {
+    int32_t *ids, *segments;
+    int64_t capacity, n;
+} layout;
+
+static void place(layout *l, const int32_t *ids, int64_t n, int32_t segment)
+{
+    for (int64_t i = 0; i < n; i++, l->n++)
+        if (l->n < l->capacity) {
+            l->ids[l->n] = ids[i];
+            if (l->segments) l->segments[l->n] = segment;
+        }
+}
+
+/* All ids of a text, new, (room) numbers. */
+static att_status encode_all(const att_tokenizer *t, const att_text *text, int32_t **ids, size_t *room, int64_t *n)
+{
+    void *block;
+    att_status status;
+    *room = text->bytes < INT32_MAX ? text->bytes + 8 : 8;
+    *ids = NULL;
+    do {
+        ATT_TRY(att_new_array(t->allocator, *room, sizeof **ids, &block));
+        *ids = block;
+        status = att_tokenizer_encode(t, text->data, text->bytes, *ids, (int64_t)*room, n);
+        if (status != ATT_E_SHAPE) return status;
+        att_free(t->allocator, *ids, *room * sizeof **ids);
+        *ids = NULL;
+        *room = (size_t)*n;
+    } while (true);
+}
+
+att_status att_tokenizer_encode_pair(const att_tokenizer *t, const att_text *first, const att_text *second,
+                                     int64_t most, int32_t *ids, int32_t *segments, int64_t capacity, int64_t *n)
+{
+    int32_t cls = t->role[ATT_ROLE_BOS], sep = t->role[ATT_ROLE_EOS], *part[2] = {NULL, NULL};
+    int64_t count[2] = {0, 0}, extra = second ? 3 : 2;
+    size_t room[2] = {0, 0};
+    layout l = {ids, segments, capacity, 0};
+    *n = 0;
+    ATT_REQUIRE(cls >= 0 && sep >= 0, ATT_E_UNSUPPORTED,
+                "tokenizer: no tokens that begin and end a text, expected both");
+    ATT_REQUIRE(most == 0 || most >= extra, ATT_E_VALUE, "most is %lld, expected 0 or at least %lld", (long long)most,
+                (long long)extra);
+    att_status status = encode_all(t, first, &part[0], &room[0], &count[0]);
+    if (status == ATT_OK && second) status = encode_all(t, second, &part[1], &room[1], &count[1]);
+    if (status == ATT_OK) {
+        if (most > 0) shorten(most - extra, &count[0], &count[1]);
+        place(&l, &cls, 1, 0);
+        place(&l, part[0], count[0], 0);
+        place(&l, &sep, 1, 0);
+        place(&l, part[1], count[1], 1);
+        if (second) place(&l, &sep, 1, 1);
+        *n = l.n;
+        status = check_room(&(att_sink){.capacity = capacity, .n = l.n});
+    }
+    for (int i = 0; i < 2; i++) att_free(t->allocator, part[i], room[i] * sizeof(int32_t));
+    return status;
 }

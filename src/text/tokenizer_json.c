@@ -1,10 +1,13 @@
-/* {"format":"attend.tokenizer","version":1,"kind":"bpe","normalise":"plain","pieces":[...],"merges":[l,r,l,r,...]}
+/* WORD, CHAR, BPE:
+ * {"format":"attend.tokenizer","version":1,"kind":"bpe","normalise":"plain","pieces":[...],"merges":[l,r,l,r,...]}
  * pieces: all tokens but the special ones, in order of their numbers. merges (BPE): numbers of left and right; the
- * piece they make is the one with their joint text. */
-#include <jansson.h>
+ * piece they make is the one with their joint text.
+ * BYTE_BPE, WORDPIECE:
+ * {"format":"attend.tokenizer","version":1,"kind":"byte-bpe","roles":[pad,unk,bos,eos,mask],"model":{tokenizer.json of
+ * `tokenizers`}}, with -1 for a role that no token has. */
 #include <stdlib.h>
 
-#include "text/tokenizer.h"
+#include "text/hugging_face.h"
 #include "text/utf8.h"
 
 #define FORMAT  "attend.tokenizer"
@@ -43,20 +46,29 @@ static json_t *merges_array(const att_tokenizer *t)
     return list;
 }
 
+static json_t *own_form(const att_tokenizer *t)
+{
+    return json_pack("{s:s, s:i, s:s, s:s, s:o, s:o}", "format", FORMAT, "version", VERSION, "kind",
+                     att_token_unit_name(t->kind), "normalise", att_normalise_name(t->normalise), "pieces",
+                     pieces_array(t), "merges", merges_array(t));
+}
+
+static json_t *other_form(const att_tokenizer *t)
+{
+    const int32_t *r = t->role;
+    return json_pack("{s:s, s:i, s:s, s:[i, i, i, i, i], s:o}", "format", FORMAT, "version", VERSION, "kind",
+                     att_token_unit_name(t->kind), "roles", (int)r[0], (int)r[1], (int)r[2], (int)r[3], (int)r[4],
+                     "model", att_hugging_face_write(t));
+}
+
 att_status att_tokenizer_to_json(const att_tokenizer *t, char **json)
 {
     *json = NULL;
-    json_t *pieces = pieces_array(t), *merges = merges_array(t), *root = NULL;
-    if (pieces && merges)
-        root = json_pack("{s:s, s:i, s:s, s:s, s:O, s:O}", "format", FORMAT, "version", VERSION, "kind",
-                         att_token_unit_name(t->kind), "normalise", att_normalise_name(t->normalise), "pieces", pieces,
-                         "merges", merges);
+    json_t *root = att_has_fixed_specials(t->kind) ? own_form(t) : other_form(t);
     char *text = root ? json_dumps(root, JSON_COMPACT) : NULL;
     att_status status = text ? att_copy_string(t->allocator, text, strlen(text), json) : no_memory();
     free(text);
     json_decref(root);
-    json_decref(pieces);
-    json_decref(merges);
     return status;
 }
 
@@ -67,17 +79,15 @@ static att_status wrong(const char *field, const char *expected)
     return att_fail(ATT_E_FORMAT, "tokenizer: \"%s\" is missing or wrong, expected %s", field, expected);
 }
 
-static att_status read_head(const json_t *root, att_token_unit *kind, att_normalise *how)
+static att_status read_head(const json_t *root, att_token_unit *kind)
 {
     const char *format = json_string_value(json_object_get(root, "format"));
     const char *unit = json_string_value(json_object_get(root, "kind"));
-    const char *normalise = json_string_value(json_object_get(root, "normalise"));
     const json_t *version = json_object_get(root, "version");
     if (!format || strcmp(format, FORMAT) != 0) return wrong("format", "\"" FORMAT "\"");
     if (!json_is_integer(version) || json_integer_value(version) != VERSION) return wrong("version", "1");
-    if (!unit || att_token_unit_parse(unit, kind) != ATT_OK) return wrong("kind", "\"bpe\", \"word\" or \"char\"");
-    if (!normalise || att_normalise_parse(normalise, how) != ATT_OK)
-        return wrong("normalise", "\"plain\", \"none\" or \"tutorial\"");
+    if (!unit || att_token_unit_parse(unit, kind) != ATT_OK)
+        return wrong("kind", "\"bpe\", \"word\", \"char\", \"byte-bpe\" or \"wordpiece\"");
     return ATT_OK;
 }
 
@@ -149,6 +159,34 @@ static att_status read_merges(const json_t *root, att_tokenizer *t)
     return status;
 }
 
+static att_status read_own(const json_t *root, att_token_unit kind, const att_allocator *allocator, att_tokenizer **out)
+{
+    const char *normalise = json_string_value(json_object_get(root, "normalise"));
+    att_normalise how;
+    if (!normalise || att_normalise_parse(normalise, &how) != ATT_OK)
+        return wrong("normalise", "\"plain\", \"none\" or \"tutorial\"");
+    ATT_TRY(att_tokenizer_new(kind, how, allocator, out));
+    ATT_TRY(read_pieces(root, *out));
+    return read_merges(root, *out);
+}
+
+static att_status read_other(const json_t *root, att_token_unit kind, const att_allocator *allocator,
+                             att_tokenizer **out)
+{
+    const json_t *roles = json_object_get(root, "roles");
+    ATT_TRY(att_hugging_face_read(json_object_get(root, "model"), allocator, out));
+    if ((*out)->kind != kind) return wrong("kind", "that of the model");
+    if (json_array_size(roles) != ATT_TOKEN_ROLES) return wrong("roles", "5 numbers");
+    for (size_t i = 0; i < ATT_TOKEN_ROLES; i++) {
+        const json_t *item = json_array_get(roles, i);
+        json_int_t id = json_is_integer(item) ? json_integer_value(item) : -2;
+        if (id < -1 || id >= (*out)->pieces.count) return wrong("roles", "numbers of pieces, or -1");
+        (*out)->role[i] = (int32_t)id;
+    }
+    return kind == ATT_TOKENIZER_WORDPIECE && (*out)->role[ATT_ROLE_UNK] < 0 ? wrong("roles", "an unknown token")
+                                                                             : ATT_OK;
+}
+
 att_status att_tokenizer_from_json(const char *json, size_t bytes, const att_allocator *allocator, att_tokenizer **out)
 {
     *out = NULL;
@@ -156,16 +194,16 @@ att_status att_tokenizer_from_json(const char *json, size_t bytes, const att_all
     json_t *root = json_loadb(json, bytes, JSON_REJECT_DUPLICATES, &error);
     ATT_REQUIRE(root, ATT_E_FORMAT, "tokenizer: not JSON: %s at byte %d", error.text, error.position);
     att_token_unit kind;
-    att_normalise how;
-    att_tokenizer *t = NULL;
-    att_status status = read_head(root, &kind, &how);
-    if (status == ATT_OK) status = att_tokenizer_new(kind, how, allocator, &t);
-    if (status == ATT_OK) status = read_pieces(root, t);
-    if (status == ATT_OK) status = read_merges(root, t);
+    att_status status;
+    if (!json_object_get(root, "format") && json_object_get(root, "model"))
+        status = att_hugging_face_read(root, allocator, out);
+    else if ((status = read_head(root, &kind)) == ATT_OK)
+        status = att_has_fixed_specials(kind) ? read_own(root, kind, allocator, out)
+                                              : read_other(root, kind, allocator, out);
     json_decref(root);
-    if (status == ATT_OK)
-        *out = t;
-    else
-        att_tokenizer_destroy(t);
+    if (status != ATT_OK) {
+        att_tokenizer_destroy(*out);
+        *out = NULL;
+    }
     return status;
 }

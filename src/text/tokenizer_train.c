@@ -12,6 +12,7 @@ typedef struct counts {
         word; /* with their counts: words, characters, or BPE's parts of words, with a blank where a word starts */
     att_intern character; /* BPE */
     att_buffer part;      /* scratch */
+    const uint8_t *sorts; /* BYTE_BPE */
 } counts;
 
 static att_status count(att_intern *t, const char *s, size_t bytes, int64_t times)
@@ -83,16 +84,44 @@ static att_status count_parts(counts *t, const char *s, size_t bytes)
     return ATT_OK;
 }
 
+/* The words of GPT-2's regular expression, in its alphabet. */
+static att_status count_byte_words(counts *t, const char *s, size_t bytes)
+{
+    for (size_t i = 0, n; i < bytes; i += n) {
+        n = att_gpt2_word(t->sorts, s + i, bytes - i);
+        t->part.bytes = 0;
+        ATT_TRY(att_byte_text(&t->part, s + i, n));
+        ATT_TRY(count(&t->word, t->part.data, t->part.bytes, 1));
+    }
+    return ATT_OK;
+}
+
 /* Splits as att_tokenizer_encode does. */
 static att_status count_line(counts *t, const char *s, size_t bytes)
 {
     if (t->desc->kind == ATT_TOKENIZER_CHAR) return count_characters(&t->word, s, bytes, 1);
     if (t->desc->kind == ATT_TOKENIZER_WORD) return count_words(t, s, bytes);
+    if (t->desc->kind == ATT_TOKENIZER_BYTE_BPE) return count_byte_words(t, s, bytes);
     for (size_t i = 0; i < bytes;) {
         size_t n = att_word_bytes(s + i, bytes - i);
         if (n > 0) ATT_TRY(count_parts(t, s + i, n));
         i += n;
         i += att_blank_at(s + i, bytes - i);
+    }
+    return ATT_OK;
+}
+
+/* A line as the tokeniser's encoding sees it. */
+static att_status clean_line(counts *t, att_normaliser *n, att_text line, att_text *clean)
+{
+    *clean = line;
+    if (t->desc->kind != ATT_TOKENIZER_BYTE_BPE || t->desc->normalise != ATT_NORMALISE_NONE) {
+        ATT_TRY(att_normaliser_run(n, line.data, line.bytes));
+        *clean = (att_text){n->out.data, n->out.bytes};
+    } else if (att_utf8_check(line.data, line.bytes, NULL) != ATT_OK) {
+        n->out.bytes = 0;
+        ATT_TRY(att_utf8_repair(line, &n->out));
+        *clean = (att_text){n->out.data, n->out.bytes};
     }
     return ATT_OK;
 }
@@ -103,9 +132,10 @@ static att_status count_lines(counts *t, const att_text *lines, int64_t n)
     att_normaliser_init(&normaliser, t->desc->normalise, t->allocator);
     att_status status = ATT_OK;
     for (int64_t i = 0; i < n && status == ATT_OK; i++) {
-        status = att_normaliser_run(&normaliser, lines[i].data, lines[i].bytes);
+        att_text clean;
+        status = clean_line(t, &normaliser, lines[i], &clean);
         if (status == ATT_OK)
-            status = count_line(t, normaliser.out.data, normaliser.out.bytes);
+            status = count_line(t, clean.data, clean.bytes);
         else if (status == ATT_E_VALUE)
             status = att_fail(status, "lines[%lld]: %s", (long long)i, att_last_error());
     }
@@ -203,31 +233,51 @@ static void fill_words(const att_tokenizer *t, const att_intern *word, att_bpe_w
         w->count[i] = word->seen[i];
         for (size_t j = 0, n; j < s.bytes; j += n) {
             n = att_utf8_length(s.data[j]);
-            int32_t id = s.data[j] == ' ' ? t->blank : att_token_of(t, s.data + j, n);
+            bool blank = s.data[j] == ' ' && t->kind == ATT_TOKENIZER_BPE;
+            int32_t id = blank ? t->blank : att_token_of(t, s.data + j, n);
             w->symbol[at++] = id == ATT_TOKEN_UNK ? -1 : id;
         }
         w->length[i] = at - w->start[i];
     }
 }
 
-static att_status train_bpe(att_tokenizer *t, counts *tally)
+/* All 256 bytes, in the order of their visible characters. */
+static att_status keep_bytes(att_tokenizer *t)
 {
-    int64_t wanted = tally->desc->vocabulary, blanks = 0;
+    ATT_TRY(att_tokenizer_add_specials(t));
+    for (int32_t c = 0, id; c < 0x144; c++) {
+        char s[4];
+        if (att_character_byte(c) >= 0) ATT_TRY(att_intern_add(&t->pieces, s, att_utf8_put(s, c), &id));
+    }
+    return ATT_OK;
+}
+
+static att_status count_and_keep_characters(att_tokenizer *t, counts *tally)
+{
+    int64_t blanks = 0;
     for (int64_t i = 0; i < tally->word.count; i++) {
         att_text s = att_intern_get(&tally->word, i);
         size_t blank = s.data[0] == ' ';
         ATT_TRY(count_characters(&tally->character, s.data + blank, s.bytes - blank, tally->word.seen[i]));
         if (blank) blanks += tally->word.seen[i];
     }
-    ATT_TRY(keep_characters(t, tally, blanks));
+    return keep_characters(t, tally, blanks);
+}
+
+static att_status train_bpe(att_tokenizer *t, counts *tally)
+{
+    int64_t wanted = tally->desc->vocabulary;
+    bool bytes = t->kind == ATT_TOKENIZER_BYTE_BPE;
+    ATT_TRY(bytes ? keep_bytes(t) : count_and_keep_characters(t, tally));
     ATT_REQUIRE(wanted == 0 || wanted >= t->pieces.count, ATT_E_VALUE,
-                "vocabulary is %lld, expected at least %lld: %d special tokens and %lld characters", (long long)wanted,
-                (long long)t->pieces.count, ATT_TOKEN_SPECIALS, (long long)t->pieces.count - ATT_TOKEN_SPECIALS);
+                "vocabulary is %lld, expected at least %lld: %d special tokens and %lld %s", (long long)wanted,
+                (long long)t->pieces.count, ATT_TOKEN_SPECIALS, (long long)t->pieces.count - ATT_TOKEN_SPECIALS,
+                bytes ? "bytes" : "characters");
     word_arrays arrays = {0};
     att_status status = alloc_words(&tally->word, &arrays);
     if (status == ATT_OK) {
         fill_words(t, &tally->word, &arrays.words);
-        status = att_bpe_train(&arrays.words, wanted, att_max64(tally->desc->min_count, 1), ATT_TOKEN_SPECIALS,
+        status = att_bpe_train(&arrays.words, wanted, att_max64(tally->desc->min_count, 1), ATT_TOKEN_SPECIALS, bytes,
                                &t->pieces, &t->merges);
     }
     free_words(t->allocator, &arrays);
@@ -237,8 +287,12 @@ static att_status train_bpe(att_tokenizer *t, counts *tally)
 
 static att_status check_desc(const att_tokenizer_desc *d)
 {
-    ATT_REQUIRE(d->kind >= ATT_TOKENIZER_BPE && d->kind <= ATT_TOKENIZER_CHAR, ATT_E_VALUE,
-                "kind is %d, expected 0 to 2", (int)d->kind);
+    ATT_REQUIRE(d->kind >= ATT_TOKENIZER_BPE && d->kind <= ATT_TOKENIZER_WORDPIECE, ATT_E_VALUE,
+                "kind is %d, expected 0 to 4", (int)d->kind);
+    ATT_REQUIRE(d->kind != ATT_TOKENIZER_WORDPIECE, ATT_E_UNSUPPORTED,
+                "kind is \"wordpiece\", which is read and not learnt; expected another, such as \"byte-bpe\"");
+    ATT_REQUIRE(d->kind != ATT_TOKENIZER_BYTE_BPE || d->normalise != ATT_NORMALISE_TUTORIAL, ATT_E_VALUE,
+                "normalise is \"tutorial\", expected \"plain\" or \"none\" for byte-bpe");
     ATT_REQUIRE(d->normalise >= ATT_NORMALISE_PLAIN && d->normalise <= ATT_NORMALISE_TUTORIAL, ATT_E_VALUE,
                 "normalise is %d, expected 0 to 2", (int)d->normalise);
     ATT_REQUIRE(d->vocabulary == 0 || (d->vocabulary > ATT_TOKEN_SPECIALS && d->vocabulary < INT32_MAX), ATT_E_VALUE,
@@ -255,6 +309,10 @@ static att_status learn(att_tokenizer *t, counts *tally, const att_text *lines, 
     ATT_TRY(count_lines(tally, lines, n));
     ATT_REQUIRE(tally->word.count > 0, ATT_E_VALUE, "lines: no text in %lld lines", (long long)n);
     if (t->kind == ATT_TOKENIZER_BPE) return train_bpe(t, tally);
+    if (t->kind == ATT_TOKENIZER_BYTE_BPE) {
+        ATT_TRY(train_bpe(t, tally));
+        return att_byte_bpe_finish(t);
+    }
     int32_t *order = NULL;
     att_status status = sorted(&tally->word, &order);
     if (status == ATT_OK) status = keep_frequent(t, tally, order);
@@ -272,7 +330,10 @@ att_status att_tokenizer_train(const att_tokenizer_desc *desc, const att_text *l
     counts tally = {.desc = desc, .allocator = allocator, .part.allocator = allocator};
     att_intern_init(&tally.word, allocator);
     att_intern_init(&tally.character, allocator);
-    att_status status = learn(t, &tally, lines, n);
+    att_status status = ATT_OK;
+    if (desc->kind == ATT_TOKENIZER_BYTE_BPE) status = att_byte_bpe_begin(t);
+    tally.sorts = t->sorts;
+    if (status == ATT_OK) status = learn(t, &tally, lines, n);
     att_intern_release(&tally.word);
     att_intern_release(&tally.character);
     att_buffer_release(&tally.part);

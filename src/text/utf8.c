@@ -1,37 +1,26 @@
 #include <string.h>
 
-#include "base/base.h"
-#include <attend/text.h>
-
-static bool is_tail(unsigned char c)
-{
-    return (c & 0xC0) == 0x80;
-}
-
-/* Length of the well-formed sequence at s, or 0 (Unicode 15, table 3-7). */
-static size_t well_formed(const unsigned char *s, size_t left)
-{
-    if (s[0] < 0x80) return 1;
-    if (s[0] < 0xC2 || s[0] > 0xF4) return 0;
-    size_t n = s[0] < 0xE0 ? 2 : s[0] < 0xF0 ? 3 : 4;
-    if (left < n) return 0;
-    for (size_t i = 1; i < n; i++)
-        if (!is_tail(s[i])) return 0;
-    if ((s[0] == 0xE0 && s[1] < 0xA0) || (s[0] == 0xF0 && s[1] < 0x90)) return 0; /* overlong */
-    if (s[0] == 0xED && s[1] > 0x9F) return 0;                                    /* surrogates */
-    if (s[0] == 0xF4 && s[1] > 0x8F) return 0;                                    /* above U+10FFFF */
-    return n;
-}
+#include "text/unicode.h"
+#include "text/utf8.h"
 
 att_status att_utf8_check(const char *text, size_t bytes, size_t *bad_byte)
 {
-    const unsigned char *s = (const unsigned char *)text;
-    for (size_t i = 0, n; i < bytes; i += n) {
-        n = well_formed(s + i, bytes - i);
+    for (size_t i = att_ascii_bytes(text, bytes), n; i < bytes; i += n + att_ascii_bytes(text + i + n, bytes - i - n)) {
+        n = att_utf8_sequence(text + i, bytes - i, NULL);
         if (n == 0) {
             if (bad_byte) *bad_byte = i;
-            return att_fail(ATT_E_FORMAT, "invalid UTF-8 at offset %zu: byte 0x%02x", i, s[i]);
+            return att_fail(ATT_E_FORMAT, "invalid UTF-8 at offset %zu: byte 0x%02x", i, (unsigned char)text[i]);
         }
+    }
+    return ATT_OK;
+}
+
+att_status att_utf8_repair(att_text text, att_buffer *out)
+{
+    static const char replacement[] = "\xEF\xBF\xBD"; /* U+FFFD */
+    for (size_t i = 0, n, skip; i < text.bytes; i += n ? n : skip) {
+        n = att_utf8_sequence(text.data + i, text.bytes - i, &skip);
+        ATT_TRY(att_buffer_append(out, n ? text.data + i : replacement, n ? n : sizeof replacement - 1));
     }
     return ATT_OK;
 }

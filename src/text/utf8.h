@@ -4,12 +4,24 @@
 
 #include <stddef.h>
 #include <stdint.h>
+#include <string.h>
 
 /* Bytes of the sequence that starts with `lead`. */
 static inline size_t att_utf8_length(char lead)
 {
     unsigned char c = (unsigned char)lead;
     return c < 0x80 ? 1 : c < 0xE0 ? 2 : c < 0xF0 ? 3 : 4;
+}
+
+/* How many bytes from s on are ASCII: a multiple of 8, so perhaps fewer than there are. */
+static inline size_t att_ascii_bytes(const char *s, size_t left)
+{
+    size_t n = 0;
+    for (uint64_t word; n + 8 <= left; n += 8) {
+        memcpy(&word, s + n, 8);
+        if (word & 0x8080808080808080u) break;
+    }
+    return n;
 }
 
 /* The code point at s. */

@@ -4,7 +4,7 @@
 
 enum { MOST = 256 };
 
-/* Encodes the JSON's own first bytes where they are UTF-8; every id must be a token and decode. */
+/* Encodes the JSON's own first bytes; every id must be a token and decode. */
 static void use(const att_tokenizer *t, const char *text, size_t bytes)
 {
     int32_t ids[MOST];
@@ -12,7 +12,6 @@ static void use(const att_tokenizer *t, const char *text, size_t bytes)
     int64_t n;
     size_t length;
     if (bytes > 64) bytes = 64;
-    if (att_utf8_check(text, bytes, NULL) != ATT_OK) return;
     if (att_tokenizer_encode(t, text, bytes, ids, MOST, &n) != ATT_OK) return;
     for (int64_t i = 0; i < n; i++) PROMISE(att_tokenizer_piece(t, ids[i]) != NULL);
     if (att_tokenizer_decode(t, ids, n, out, sizeof out, &length) == ATT_OK)

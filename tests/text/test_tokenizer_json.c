@@ -50,7 +50,7 @@ static void wrong_json_is_refused(void **state)
         {"{\"format\":\"other\"}", "\"format\""},
         {"{\"format\":\"attend.tokenizer\",\"version\":2}", "\"version\""},
         {"{\"format\":\"attend.tokenizer\",\"version\":1}", "\"kind\""},
-        {"{\"format\":\"attend.tokenizer\",\"version\":1,\"kind\":\"wordpiece\"}", "\"kind\""},
+        {"{\"format\":\"attend.tokenizer\",\"version\":1,\"kind\":\"letters\"}", "\"kind\""},
         {"{\"format\":\"attend.tokenizer\",\"version\":1,\"kind\":\"bpe\"}", "\"normalise\""},
         {HEAD "\"version\":1}", "not JSON"}, /* twice the same key */
         {HEAD "\"pieces\":{}}", "\"pieces\""},
