@@ -7,6 +7,7 @@
 
 /* In the order in which the help shows them. */
 #define CLI_COMMANDS(ROW)                                                                                              \
+    ROW(attention)                                                                                                     \
     ROW(bench)                                                                                                         \
     ROW(completion)                                                                                                    \
     ROW(data)                                                                                                          \

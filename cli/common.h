@@ -51,7 +51,8 @@ typedef enum cli_kind {
     CLI_STRING  /* const char **: points into the command line */
 } cli_kind;
 
-/* Accepted as --name VALUE, --name=VALUE and, with a letter, -l VALUE and -lVALUE. The last one given counts. */
+/* Accepted as --name VALUE, --name=VALUE and, with a letter, -l VALUE and -lVALUE. The last one given counts; two
+ * different choices of a CLI_CHOICE are refused. */
 typedef struct cli_option {
     const char *name; /* without the dashes */
     char letter;      /* 0: none */

@@ -90,7 +90,7 @@ static const cli_option *find_letter(const cli_option *options, char letter)
 
 static int unknown(const cli_option *options, const char *given, size_t length)
 {
-    enum { MOST = 64 };
+    enum { MOST = 128 };
     char typed[MOST];
     const char *names[MOST + 1] = {NULL};
     snprintf(typed, sizeof typed, "%.*s", (int)(length < MOST ? length : MOST - 1), given);
@@ -99,6 +99,25 @@ static int unknown(const cli_option *options, const char *given, size_t length)
     const char *near = cli_nearest(typed, names);
     if (near) return cli_wrong("--%s: unknown option; did you mean --%s?", typed, near);
     return cli_wrong("--%s: unknown option", typed);
+}
+
+/* Choices made so far on this command line: two different ones contradict each other. */
+enum { CHOICES = 32 };
+static struct {
+    const cli_option *option;
+    const char *text;
+} chosen[CHOICES];
+
+static int choose(const cli_option *o, const char *shown, const char *text)
+{
+    int n = 0;
+    while (n < CHOICES && chosen[n].option && chosen[n].option != o) n++;
+    if (n == CHOICES) return CLI_DONE;
+    if (chosen[n].option && strcmp(chosen[n].text, text) != 0)
+        return cli_wrong("%s: given as %s and as %s, expected one of the two", shown, chosen[n].text, text);
+    chosen[n].option = o;
+    chosen[n].text = text;
+    return CLI_DONE;
 }
 
 /* `shown` is the option as the user wrote it; `inside` the value in the same word, or NULL; *next the following word,
@@ -116,7 +135,7 @@ static int take(const cli_option *o, const char *shown, const char *inside, cons
     if (!text) return cli_wrong("%s: no value given, expected %s", shown, expected);
     if (!inside) *next = NULL;
     if (!store(o, text)) return cli_wrong("%s: '%s', expected %s", shown, text, expected);
-    return CLI_DONE;
+    return o->kind == CLI_CHOICE ? choose(o, shown, text) : CLI_DONE;
 }
 
 static int take_word(const cli_option *options, const char *word, const char **next)
@@ -160,6 +179,7 @@ int cli_parse(const cli_command *command, int *argc, char **argv)
 {
     int n = 0;
     bool only_operands = false;
+    memset(chosen, 0, sizeof chosen);
     for (int i = 0; i < *argc; i++) {
         char *word = argv[i];
         if (only_operands || word[0] != '-' || word[1] == '\0') {

@@ -138,6 +138,7 @@ static void missing_and_unknown_are_named(void **state)
     REFUSES("--baem: unknown option; did you mean --beam?", "m", "--baem", "3");
     REFUSES("--zzzzzz: unknown option\n", "m", "--zzzzzz=4");
     REFUSES("-z: unknown option", "m", "-z");
+    REFUSES("--align: given as hard and as sample, expected one", "m", "--align=hard", "--align", "sample");
     REFUSES("operands are missing, expected: attend probe MODEL [FILE]", "--causal");
     REFUSES("'c' is one operand too many, expected: attend probe MODEL [FILE]", "a", "b", "c", "d");
 }
