@@ -151,4 +151,24 @@ typedef struct att_attention_kernels {
     void (*prepare_row)(float *prepared, const float *k, int64_t D); /* one key, for k_prepared */
 } att_attention_kernels;
 
+/* The gradients that a task adds: those of queries i <= . < i + n of heads h <= . < h + heads, if `queries`, and those
+ * of keys j <= . < j + m, if `keys`, which then takes all queries of all heads that share them. */
+typedef struct att_fused_part {
+    int64_t b, h, heads, i, n, j, m;
+    bool queries, keys;
+} att_fused_part;
+
+/* Dot-product attention on packed products. A row's bits do not depend on which task computes it, so tasks may be cut
+ * by what the machine likes. All NULL where a level has nothing of its own. */
+typedef struct att_fused_kernels {
+    bool (*serves)(const att_attention_problem *p);
+    int64_t sub; /* queries of a tile: tasks are best multiples of it */
+    int64_t (*forward_floats)(const att_attention_problem *p, int64_t n);
+    /* Queries i <= . < i + n: o, and lse and weights where present. */
+    void (*forward)(const att_attention_problem *p, int64_t b, int64_t h, int64_t i, int64_t n, float *scratch);
+    int64_t backward_queries, backward_keys; /* blocks: parts of a backward start at multiples of them */
+    int64_t (*backward_floats)(const att_attention_problem *p, const att_fused_part *part);
+    void (*backward)(const att_attention_problem *p, const att_fused_part *part, float *scratch);
+} att_fused_kernels;
+
 #endif

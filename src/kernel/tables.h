@@ -18,6 +18,7 @@ typedef struct att_kernels {
     att_isa isa;
     att_gemm_kernels gemm;
     att_attention_kernels attention;
+    att_fused_kernels fused;
     att_rows_kernels rows;
     att_rnn_kernels rnn;
     att_limits_kernels limits;

@@ -5,6 +5,7 @@
 #include "base/parallel.h"
 #include "kernel/ref/both.h"
 #include "op/attention_check.h"
+#include "op/attention_fused.h"
 #include "op/dispatch.h"
 
 #define REF_ROWS 16 /* queries of one tile of the reference */
@@ -48,9 +49,13 @@ static size_t share_bytes(const att_attention_problem *p, const att_attention_ke
 static size_t total_bytes(const att_attention_problem *p, const att_exec *exec)
 {
     const att_attention_kernels *fused = fused_for(p, exec);
-    size_t threads = (size_t)att_threads(exec), ref = ref_bytes(p);
-    if (!fused) return threads * ref;
-    size_t all = threads * fused_bytes(p, fused) + share_bytes(p, fused);
+    size_t threads = (size_t)att_threads(exec), ref = ref_bytes(p), all;
+    if (att_fused_serves(p, exec))
+        all = att_fused_workspace(p, exec);
+    else if (fused)
+        all = threads * fused_bytes(p, fused) + share_bytes(p, fused);
+    else
+        return threads * ref;
     return all > ref ? all : ref;
 }
 
@@ -207,13 +212,18 @@ att_status att_attention_forward(const att_attention_desc *desc, const att_exec 
     ATT_TRY(check_workspace(&p, exec, workspace));
     att_exec how = worthwhile(&p, exec);
     const att_attention_kernels *fused = fused_for(&p, exec);
+    bool packed = att_fused_serves(&p, exec);
     clear_column_sums(out);
-    if (!fused) {
+    if (!packed && !fused) {
         run_ref(&p, how, workspace, ref_forward_tile);
         return ATT_OK;
     }
-    call c = fused_call(&p, fused, workspace);
-    att_parallel(&how, p.B * p.Hq * att_ceil_div(p.Tq, ATT_QUERY_BLOCK), fused_forward_tile, &c);
+    if (packed) {
+        att_fused_forward(&p, &how, workspace.data);
+    } else {
+        call c = fused_call(&p, fused, workspace);
+        att_parallel(&how, p.B * p.Hq * att_ceil_div(p.Tq, ATT_QUERY_BLOCK), fused_forward_tile, &c);
+    }
     if (p.entropy.data || p.top_keys.data || p.column_sums.data) run_ref(&p, how, workspace, gather_tile);
     return ATT_OK;
 }
@@ -226,8 +236,11 @@ att_status att_attention_backward(const att_attention_desc *desc, const att_exec
     ATT_TRY(att_attention_check_saved(out, &p));
     ATT_TRY(att_attention_check_grad(grad, out, in, &p));
     ATT_TRY(check_workspace(&p, exec, workspace));
+    att_exec how = worthwhile(&p, exec);
     const att_attention_kernels *fused = fused_for(&p, exec);
-    if (fused) {
+    if (att_fused_serves(&p, exec)) {
+        att_fused_backward(&p, &how, workspace.data);
+    } else if (fused) {
         call c = fused_call(&p, fused, workspace);
         fused_backward(&c, exec);
     } else {
@@ -316,5 +329,5 @@ const char *att_attention_path(const att_attention_desc *desc, const att_exec *e
     };
     att_attention_problem p;
     if (att_attention_check_in(desc, in, &p) != ATT_OK) return "none";
-    return fused_for(&p, exec) ? names[att_kernels_for(exec)->isa][p.desc.score] : "ref";
+    return fused_for(&p, exec) || att_fused_serves(&p, exec) ? names[att_kernels_for(exec)->isa][p.desc.score] : "ref";
 }

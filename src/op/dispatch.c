@@ -15,13 +15,19 @@ void att_register_gemm_avx512(att_kernels *table);
 void att_register_attention_portable(att_attention_kernels *t);
 void att_register_additive_portable(att_attention_kernels *t);
 void att_register_dot_portable(att_attention_kernels *t);
+void att_register_fused_forward_portable(att_fused_kernels *t);
+void att_register_fused_backward_portable(att_fused_kernels *t);
 #if defined(ATT_HAVE_X86)
 void att_register_attention_avx2(att_attention_kernels *t);
 void att_register_additive_avx2(att_attention_kernels *t);
 void att_register_dot_avx2(att_attention_kernels *t);
+void att_register_fused_forward_avx2(att_fused_kernels *t);
+void att_register_fused_backward_avx2(att_fused_kernels *t);
 void att_register_attention_avx512(att_attention_kernels *t);
 void att_register_additive_avx512(att_attention_kernels *t);
 void att_register_dot_avx512(att_attention_kernels *t);
+void att_register_fused_forward_avx512(att_fused_kernels *t);
+void att_register_fused_backward_avx512(att_fused_kernels *t);
 #endif
 
 void att_register_rows_portable(att_rows_kernels *t);
@@ -40,6 +46,8 @@ static void register_portable(att_kernels *t)
     att_register_attention_portable(&t->attention);
     att_register_additive_portable(&t->attention);
     att_register_dot_portable(&t->attention);
+    att_register_fused_forward_portable(&t->fused);
+    att_register_fused_backward_portable(&t->fused);
     att_register_rows_portable(&t->rows);
     att_register_rnn_portable(&t->rnn);
     att_register_limits_portable(&t->limits);
@@ -52,6 +60,8 @@ static void register_avx2(att_kernels *t)
     att_register_attention_avx2(&t->attention);
     att_register_additive_avx2(&t->attention);
     att_register_dot_avx2(&t->attention);
+    att_register_fused_forward_avx2(&t->fused);
+    att_register_fused_backward_avx2(&t->fused);
     att_register_rows_avx2(&t->rows);
     att_register_rnn_avx2(&t->rnn);
     att_register_limits_avx2(&t->limits);
@@ -63,6 +73,8 @@ static void register_avx512(att_kernels *t)
     att_register_attention_avx512(&t->attention);
     att_register_additive_avx512(&t->attention);
     att_register_dot_avx512(&t->attention);
+    att_register_fused_forward_avx512(&t->fused);
+    att_register_fused_backward_avx512(&t->fused);
     att_register_rows_avx512(&t->rows);
     att_register_rnn_avx512(&t->rnn);
     att_register_limits_avx512(&t->limits);

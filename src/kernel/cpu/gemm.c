@@ -3,7 +3,7 @@
  * m <= MR has its own code, so that rows divide evenly among tiles and no edge tile does idle work. For one to three
  * rows a tile spans several panels, because two accumulators a row cannot hide the latency of the multiply-add. */
 #include "kernel/cpu/activation.h"
-#include "kernel/cpu/gemm_pack.h"
+#include "kernel/cpu/gemm_tile.h"
 #include "kernel/tables.h"
 
 enum { NR = GEMM_NV * VF_LANES, KC = GEMM_KC, MR = GEMM_MR, NV = GEMM_NV };
@@ -41,97 +41,24 @@ static void finish(float *c, int64_t c_row, int64_t rows, int64_t cols, const fl
     }
 }
 
-/* One micro-tile: where it is and how deep. */
-typedef struct gemm_tile {
-    float *c;
-    int64_t c_row, cols;
-    const float *a, *b;
-    int64_t b_row, b_panel, k;
-    bool add;
-} gemm_tile;
-
-/* m rows, w vectors of columns; element (i,k) of a at i * a_i + k * a_k. The first four are constants after inlining:
- * the loops over i and v unroll and acc lives in registers. */
-VF_INLINE void tile_body(const int m, const int w, const int a_i, const int a_k, const gemm_tile *t)
-{
-    vf acc[GEMM_ACC];
-    const float *a = t->a, *b = t->b;
-    const int64_t b_row = t->b_row, b_panel = t->b_panel;
-#pragma GCC unroll 32
-    for (int i = 0; i < m * w; i++) acc[i] = vf_zero();
-    for (int64_t k = t->k; k > 0; k--) {
-        vf bv[GEMM_ACC];
-#pragma GCC unroll 16
-        for (int v = 0; v < w; v++) bv[v] = vf_load(b + (v / NV) * b_panel + (v % NV) * VF_LANES);
-#pragma GCC unroll 16
-        for (int i = 0; i < m; i++) {
-            vf av = vf_set1(a[i * a_i]);
-#pragma GCC unroll 16
-            for (int v = 0; v < w; v++) acc[i * w + v] = vf_fma(av, bv[v], acc[i * w + v]);
-        }
-        a += a_k;
-        b += b_row;
-    }
-#pragma GCC unroll 16
-    for (int i = 0; i < m; i++) {
-        float *row = t->c + i * t->c_row;
-#pragma GCC unroll 16
-        for (int v = 0; v < w; v++) {
-            float *p = row + v * VF_LANES;
-            int64_t left = t->cols - v * VF_LANES;
-            vf x = acc[i * w + v];
-            if (left >= VF_LANES)
-                vf_store(p, t->add ? vf_add(vf_load(p), x) : x);
-            else if (left > 0)
-                vf_store_n(p, t->add ? vf_add(vf_load_n(p, left), x) : x, left);
-        }
-    }
-}
-
-/* The code for m rows: one copy of tile_body each. */
-VF_INLINE void tile_rows(int64_t m, const int w, const int a_i, const int a_k, const gemm_tile *t)
-{
-    switch (m) {
-    case 1: tile_body(1, w, a_i, a_k, t); break;
-    case 2: tile_body(2, w, a_i, a_k, t); break;
-    case 3: tile_body(3, w, a_i, a_k, t); break;
-    case 4: tile_body(4, w, a_i, a_k, t); break;
-#if GEMM_MR > 4
-    case 5: tile_body(5, w, a_i, a_k, t); break;
-    case 6: tile_body(6, w, a_i, a_k, t); break;
-#endif
-#if GEMM_MR > 6
-    case 7: tile_body(7, w, a_i, a_k, t); break;
-    case 8: tile_body(8, w, a_i, a_k, t); break;
-    case 9: tile_body(9, w, a_i, a_k, t); break;
-    case 10: tile_body(10, w, a_i, a_k, t); break;
-    case 11: tile_body(11, w, a_i, a_k, t); break;
-    case 12: tile_body(12, w, a_i, a_k, t); break;
-    case 13: tile_body(13, w, a_i, a_k, t); break;
-    case 14: tile_body(14, w, a_i, a_k, t); break;
-#endif
-    default: break;
-    }
-}
-
 static void tile_of_rows(int64_t m, const gemm_tile *t)
 {
-    tile_rows(m, NV, GEMM_A_STRIDE, 1, t);
+    gemm_tile_rows_of(m, NV, GEMM_A_STRIDE, 1, t);
 }
 
 static void tile_of_columns(int64_t m, const gemm_tile *t)
 {
-    tile_rows(m, NV, 1, MR, t);
+    gemm_tile_rows_of(m, NV, 1, MR, t);
 }
 
 static void tile_of_rows_narrow(int64_t m, const gemm_tile *t)
 {
-    tile_rows(m, 1, GEMM_A_STRIDE, 1, t);
+    gemm_tile_rows_of(m, 1, GEMM_A_STRIDE, 1, t);
 }
 
 static void tile_of_columns_narrow(int64_t m, const gemm_tile *t)
 {
-    tile_rows(m, 1, 1, MR, t);
+    gemm_tile_rows_of(m, 1, 1, MR, t);
 }
 
 static void tile(att_gemm_layout layout, int64_t m, const gemm_tile *t)
@@ -154,9 +81,9 @@ static void tile_wide(att_gemm_layout layout, int64_t m, const gemm_tile *t)
 {
     bool rows = layout == ATT_GEMM_ROWS;
     switch (m) {
-    case 1: rows ? tile_body(1, 4 * NV, GEMM_A_STRIDE, 1, t) : tile_body(1, 4 * NV, 1, MR, t); break;
-    case 2: rows ? tile_body(2, 3 * NV, GEMM_A_STRIDE, 1, t) : tile_body(2, 3 * NV, 1, MR, t); break;
-    default: rows ? tile_body(3, 2 * NV, GEMM_A_STRIDE, 1, t) : tile_body(3, 2 * NV, 1, MR, t); break;
+    case 1: rows ? gemm_tile_body(1, 4 * NV, GEMM_A_STRIDE, 1, t) : gemm_tile_body(1, 4 * NV, 1, MR, t); break;
+    case 2: rows ? gemm_tile_body(2, 3 * NV, GEMM_A_STRIDE, 1, t) : gemm_tile_body(2, 3 * NV, 1, MR, t); break;
+    default: rows ? gemm_tile_body(3, 2 * NV, GEMM_A_STRIDE, 1, t) : gemm_tile_body(3, 2 * NV, 1, MR, t); break;
     }
 }
 

@@ -76,7 +76,7 @@ VF_INLINE void transpose_lanes(float *dst, int64_t dst_row, const float *src, in
 }
 
 /* dst(cols,rows) = transpose of src(rows,cols), both with dense rows. */
-static void transpose(float *dst, int64_t dst_row, const float *src, int64_t src_row, int64_t rows, int64_t cols)
+static inline void transpose(float *dst, int64_t dst_row, const float *src, int64_t src_row, int64_t rows, int64_t cols)
 {
     for (int64_t j = 0; j < cols; j += 4) /* whole rows of dst at a time */
         for (int64_t i = 0; i < rows; i += VF_LANES) {
@@ -90,8 +90,8 @@ static void transpose(float *dst, int64_t dst_row, const float *src, int64_t src
         }
 }
 
-static void copy_strided(float *dst, int64_t dst_row, const float *src, int64_t row, int64_t col, int64_t rows,
-                         int64_t cols)
+static inline void copy_strided(float *dst, int64_t dst_row, const float *src, int64_t row, int64_t col, int64_t rows,
+                                int64_t cols)
 {
     if (col == 1)
         for (int64_t i = 0; i < rows; i++) memcpy(dst + i * dst_row, src + i * row, (size_t)cols * sizeof *dst);
@@ -102,8 +102,8 @@ static void copy_strided(float *dst, int64_t dst_row, const float *src, int64_t 
             for (int64_t j = 0; j < cols; j++) dst[i * dst_row + j] = src[i * row + j * col];
 }
 
-static void pack_a(float *dst, att_gemm_layout layout, int64_t k_at, const float *a, int64_t a_row, int64_t a_col,
-                   int64_t rows, int64_t k)
+static inline void pack_a(float *dst, att_gemm_layout layout, int64_t k_at, const float *a, int64_t a_row,
+                          int64_t a_col, int64_t rows, int64_t k)
 {
     if (layout == ATT_GEMM_ROWS) {
         copy_strided(dst + k_at, GEMM_A_STRIDE, a, a_row, a_col, rows, k);
@@ -117,7 +117,7 @@ static void pack_a(float *dst, att_gemm_layout layout, int64_t k_at, const float
     }
 }
 
-static void pack_b(float *dst, const float *b, int64_t b_row, int64_t b_col, int64_t k, int64_t cols)
+static inline void pack_b(float *dst, const float *b, int64_t b_row, int64_t b_col, int64_t k, int64_t cols)
 {
     const int64_t width = GEMM_NV * VF_LANES;
     if (b_col == 1 && cols == width) {

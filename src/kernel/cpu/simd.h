@@ -127,6 +127,15 @@ VF_INLINE int vm_any(vm m)
 {
     return m != 0;
 }
+VF_INLINE vf vf_shift_to_exponent(vf a)
+{
+    return _mm512_castsi512_ps(_mm512_slli_epi32(_mm512_castps_si512(a), 23));
+} /* the low 9 bits of every lane become its sign and exponent */
+VF_INLINE vm vm_from_bytes(const uint8_t *p)
+{
+    return _mm512_test_epi32_mask(_mm512_cvtepu8_epi32(_mm_loadu_si128((const __m128i *)(const void *)p)),
+                                  _mm512_set1_epi32(255));
+} /* true where a byte is not 0 */
 
 #elif defined(__AVX2__) && defined(__FMA__)
 
@@ -245,6 +254,15 @@ VF_INLINE int vm_any(vm m)
 {
     return _mm256_movemask_ps(m) != 0;
 }
+VF_INLINE vf vf_shift_to_exponent(vf a)
+{
+    return _mm256_castsi256_ps(_mm256_slli_epi32(_mm256_castps_si256(a), 23));
+}
+VF_INLINE vm vm_from_bytes(const uint8_t *p)
+{
+    __m256i wide = _mm256_cvtepu8_epi32(_mm_loadl_epi64((const __m128i *)(const void *)p));
+    return _mm256_castsi256_ps(_mm256_cmpgt_epi32(wide, _mm256_setzero_si256()));
+}
 
 #else /* the compiler's own vectors: any processor */
 
@@ -329,6 +347,15 @@ VF_INLINE int vm_any(vm m)
 {
     return (m[0] | m[1] | m[2] | m[3]) != 0;
 }
+VF_INLINE vf vf_shift_to_exponent(vf a)
+{
+    typedef uint32_t bits __attribute__((vector_size(16)));
+    return (vf)((bits)a << 23);
+}
+VF_INLINE vm vm_from_bytes(const uint8_t *p)
+{
+    return (vm){p[0], p[1], p[2], p[3]} != 0;
+}
 VF_INLINE vf vf_max(vf a, vf b)
 {
     return vf_select(a > b, a, b);
@@ -391,23 +418,46 @@ VF_INLINE vf vf_keep_some(vf a, int64_t n)
 }
 
 /* The sum of all lanes, halves first: ((a0+a4)+(a2+a6)) + ((a1+a5)+(a3+a7)). The order is fixed per instruction set. */
+#if VF_LANES == 4
 VF_INLINE float vf_sum(vf a)
 {
-    float lane[VF_LANES];
-    vf_store(lane, a);
-    for (int half = VF_LANES / 2; half > 0; half /= 2)
-        for (int i = 0; i < half; i++) lane[i] += lane[i + half];
-    return lane[0];
+    return (a[0] + a[2]) + (a[1] + a[3]);
 }
-
 VF_INLINE float vf_hmax(vf a)
 {
-    float lane[VF_LANES];
-    vf_store(lane, a);
-    for (int half = VF_LANES / 2; half > 0; half /= 2)
-        for (int i = 0; i < half; i++) lane[i] = lane[i] > lane[i + half] ? lane[i] : lane[i + half];
-    return lane[0];
+    float x = a[0] > a[2] ? a[0] : a[2], y = a[1] > a[3] ? a[1] : a[3];
+    return x > y ? x : y;
 }
+#else
+#if VF_LANES == 16
+VF_INLINE __m256 vf_half(vf a, int high)
+{
+    return high ? _mm512_extractf32x8_ps(a, 1) : _mm512_castps512_ps256(a);
+}
+#endif
+VF_INLINE float vf_sum(vf a)
+{
+#if VF_LANES == 16
+    __m256 b = _mm256_add_ps(vf_half(a, 0), vf_half(a, 1));
+#else
+    __m256 b = a;
+#endif
+    __m128 c = _mm_add_ps(_mm256_castps256_ps128(b), _mm256_extractf128_ps(b, 1));
+    c = _mm_add_ps(c, _mm_movehl_ps(c, c));
+    return _mm_cvtss_f32(_mm_add_ss(c, _mm_movehdup_ps(c)));
+}
+VF_INLINE float vf_hmax(vf a)
+{
+#if VF_LANES == 16
+    __m256 b = _mm256_max_ps(vf_half(a, 0), vf_half(a, 1));
+#else
+    __m256 b = a;
+#endif
+    __m128 c = _mm_max_ps(_mm256_castps256_ps128(b), _mm256_extractf128_ps(b, 1));
+    c = _mm_max_ps(c, _mm_movehl_ps(c, c));
+    return _mm_cvtss_f32(_mm_max_ss(c, _mm_movehdup_ps(c)));
+}
+#endif
 
 /* 1/a to about 1e-7 relative: one Newton step on the fast estimate. a normal, 1e-37 < |a| < 1e37. */
 VF_INLINE vf vf_rcp(vf a)

@@ -1,0 +1,245 @@
+/* What forward and backward of fused dot-product attention share: packing, products of tiles, and which keys of a tile
+ * each query sees. A tile is SUB queries by KEYS keys; scores and weights lie in rows of LD floats, which is how the
+ * micro-kernel of dense products (gemm_tile.h) wants its left operand, so that P V needs no packing of P, and neither
+ * does P^T dO, which reads the same rows along the other way.
+ *
+ * Every element of a product is one chain of multiply-adds over its sum, and where a chain starts and ends depends on
+ * the absolute number of the key (or query) alone: a row's bits are the same in whatever tile it lies. Adding a product
+ * with a weight of 0 changes no bit, so hidden pairs may be left out of a chain or be part of it, as pays. */
+#ifndef ATT_CPU_FUSED_H
+#define ATT_CPU_FUSED_H
+
+#include "kernel/attention.h"
+#include "kernel/cpu/gemm_tile.h"
+
+/* Each file that includes this says how large its tiles are: FUSED_KEYS keys, about FUSED_QUERIES queries. */
+enum {
+    NR = GEMM_NV * VF_LANES,
+    MR = GEMM_MR,
+    KEYS = FUSED_KEYS,
+    LD = KEYS + 16, /* a cache line more: rows fall into different sets */
+    SUB = (FUSED_QUERIES + MR - 1) / MR * MR,
+    STRIPS = SUB / MR
+};
+
+#define LOG2E 1.44269504088896340736
+
+/* Rows row .. row + rows - 1 of a tile, and the keys lo .. hi - 1 that at least one of them sees; hi <= lo: none. */
+typedef struct strip {
+    int row, rows, lo, hi;
+} strip;
+
+typedef struct fused_tile {
+    const att_attention_problem *p;
+    int64_t b, h, hkv;
+    int64_t i, n;                 /* queries */
+    int64_t j;                    /* key of column 0, a multiple of KEYS */
+    int row_lo[SUB], row_hi[SUB]; /* columns that row r sees, before mask and bias; hi <= lo: none */
+    int lo, hi;                   /* columns that some row sees */
+    int strips;
+    strip strip[STRIPS];
+} fused_tile;
+
+static inline float *row_of(const att_grid *g, int64_t b, int64_t h, int64_t t)
+{
+    return (float *)g->data + b * g->b + h * g->h + t * g->t;
+}
+
+static inline int64_t panels(int64_t width)
+{
+    return (width + NR - 1) / NR;
+}
+
+/* Floats that D columns of a left operand take: chunks of KEYS columns, each of SUB rows. */
+static inline int64_t left_floats(int64_t D)
+{
+    return (D + KEYS - 1) / KEYS * SUB * LD;
+}
+
+/* Scratch memory that is handed out from the start; with no memory, only counted. */
+typedef struct layout {
+    float *base;
+    int64_t floats;
+} layout;
+
+static inline float *take(layout *r, int64_t floats)
+{
+    float *p = r->base ? r->base + r->floats : NULL;
+    r->floats += (floats + 15) / 16 * 16;
+    return p;
+}
+
+static inline void fetch_row(const float *row, int64_t width)
+{
+    for (int64_t d = 0; d < width; d += 16) __builtin_prefetch(row + d, 0, 2);
+}
+
+/* ---- which keys ---- */
+
+static inline void find_strips(fused_tile *t)
+{
+    t->strips = (int)gemm_tiles(t->n);
+    t->lo = KEYS;
+    t->hi = 0;
+    for (int s = 0, row = 0; s < t->strips; s++) {
+        strip x = {.row = row, .rows = (int)gemm_tile_rows(t->n, t->strips, s), .lo = KEYS, .hi = 0};
+        for (int r = row; r < row + x.rows; r++) {
+            if (t->row_hi[r] <= t->row_lo[r]) continue;
+            if (t->row_lo[r] < x.lo) x.lo = t->row_lo[r];
+            if (t->row_hi[r] > x.hi) x.hi = t->row_hi[r];
+        }
+        if (x.lo < t->lo) t->lo = x.lo;
+        if (x.hi > t->hi) t->hi = x.hi;
+        t->strip[s] = x;
+        row += x.rows;
+    }
+}
+
+/* Places the tile at queries i .. i + n - 1 and the block of keys from j; false when nothing of it is visible. */
+static inline bool place_tile(fused_tile *t, int64_t i, int64_t n, int64_t j)
+{
+    t->i = i;
+    t->n = n;
+    t->j = j;
+    for (int64_t r = 0; r < n; r++) {
+        int64_t lo, hi;
+        att_attention_range(t->p, t->b, i + r, &lo, &hi);
+        t->row_lo[r] = (int)(lo <= j ? 0 : lo - j < KEYS ? lo - j : KEYS);
+        t->row_hi[r] = (int)(hi <= j ? 0 : hi - j < KEYS ? hi - j : KEYS);
+    }
+    find_strips(t);
+    return t->hi > t->lo;
+}
+
+/* ---- packing ---- */
+
+/* dst = factor * n rows of D floats, in the layout of a left operand. */
+static inline void pack_left(float *dst, const float *src, int64_t row, int64_t n, int64_t D, float factor)
+{
+    const vf f = vf_set1(factor);
+    for (int64_t d0 = 0; d0 < D; d0 += KEYS, dst += SUB * LD)
+        for (int64_t r = 0; r < n; r++)
+            for (int64_t d = d0; d < D && d < d0 + KEYS; d += VF_LANES)
+                vf_store(dst + r * LD + d - d0, vf_mul(f, vf_load_some(src + r * row + d, D - d)));
+}
+
+/* Rows lo .. hi - 1, the first of them at src, to panels of NR columns, row r of panel c at (c * height + r) * NR;
+ * zeros right of D. Returns whether all of it is finite. */
+static inline bool pack_panels(float *dst, int64_t height, const float *src, int64_t row, int64_t lo, int64_t hi,
+                               int64_t D)
+{
+    vf sick = vf_zero(); /* 0, or NaN once an Inf or NaN was seen */
+    const int64_t whole = D / NR * NR, width = panels(D) * NR;
+    for (int64_t r = lo; r < hi; r++, src += row) {
+        float *to = dst + r * NR;
+        for (int64_t d = 0; d < whole; d += NR, to += height * NR)
+            for (int64_t v = 0; v < NR; v += VF_LANES) {
+                vf x = vf_load(src + d + v);
+                sick = vf_fma(x, vf_zero(), sick);
+                vf_store(to + v, x);
+            }
+        for (int64_t d = whole; d < width; d += VF_LANES) {
+            vf x = d < D ? vf_load_some(src + d, D - d) : vf_zero();
+            sick = vf_fma(x, vf_zero(), sick);
+            vf_store(to + d - whole, x);
+        }
+    }
+    return !vm_any(vf_isnan(sick));
+}
+
+/* The transpose of rows lo .. hi - 1: panel c holds keys c * NR .. in its columns, and D rows. Panels are packed whole;
+ * a column without a key is 0. */
+static inline void pack_transposed(float *dst, const float *src, int64_t row, int64_t lo, int64_t hi, int64_t D)
+{
+    for (int64_t c = lo / NR * NR; c < hi; c += NR) {
+        int64_t from = c > lo ? c : lo, to = c + NR < hi ? c + NR : hi;
+        if (to - from < NR) memset(dst + c * D, 0, (size_t)(NR * D) * sizeof *dst);
+        transpose(dst + c * D + from - c, NR, src + from * row, row, to - from, D);
+    }
+}
+
+/* ---- products ---- */
+
+/* One micro-tile of a left operand with rows LD apart, or of its transpose. */
+static inline void times(int64_t m, const gemm_tile *t)
+{
+    gemm_tile_rows_of(m, GEMM_NV, LD, 1, t);
+}
+
+static inline void transposed_times(int64_t m, const gemm_tile *t)
+{
+    gemm_tile_rows_of(m, GEMM_NV, 1, LD, t);
+}
+
+/* The same, where a weight of 0 must not meet what it would be multiplied with: b holds NaN or Inf that some rows may
+ * not see. The bits are those of the fast way. */
+static inline void times_seen(int64_t m, int64_t a_i, int64_t a_k, const gemm_tile *t)
+{
+    for (int64_t r = 0; r < m; r++)
+        for (int64_t v = 0; v < NR; v += VF_LANES) {
+            vf sum = vf_zero();
+            for (int64_t k = 0; k < t->k; k++) {
+                float w = t->a[r * a_i + k * a_k];
+                if (w != 0) sum = vf_fma(vf_set1(w), vf_load(t->b + k * t->b_row + v), sum);
+            }
+            float *c = t->c + r * t->c_row + v;
+            vf_store(c, vf_add(vf_load(c), sum));
+        }
+}
+
+/* s(n,LD) = left . right^T on what is visible; `right` is packed by pack_transposed. */
+static inline void score_product(const fused_tile *t, float *s, const float *left, const float *right, int64_t D)
+{
+    for (int64_t d = 0; d < D; d += KEYS)
+        for (int c = t->lo / NR * NR; c < t->hi; c += NR) {
+            gemm_tile g = {.c_row = LD, .cols = NR, .b = right + c * D + d * NR, .b_row = NR, .add = d > 0};
+            g.k = D - d < KEYS ? D - d : KEYS;
+            for (int x = 0; x < t->strips; x++) {
+                const strip *y = &t->strip[x];
+                if (y->lo >= c + NR || y->hi <= c) continue;
+                g.a = left + d / KEYS * SUB * LD + y->row * LD;
+                g.c = s + y->row * LD + c;
+                times(y->rows, &g);
+            }
+        }
+}
+
+/* c(n,width) += w right on the visible keys; `right` (KEYS rows) is packed by pack_panels. */
+static inline void weigh(const fused_tile *t, float *c, int64_t c_row, const float *w, const float *right,
+                         int64_t width, bool finite)
+{
+    for (int64_t v = 0; v < panels(width); v++) {
+        gemm_tile g = {.c_row = c_row, .cols = NR, .b_row = NR, .add = true};
+        for (int x = 0; x < t->strips; x++) {
+            const strip *y = &t->strip[x];
+            if (y->hi <= y->lo) continue;
+            g.c = c + y->row * c_row + v * NR;
+            g.a = w + y->row * LD + y->lo;
+            g.b = right + (v * KEYS + y->lo) * NR;
+            g.k = y->hi - y->lo;
+            finite ? times(y->rows, &g) : times_seen(y->rows, LD, 1, &g);
+        }
+    }
+}
+
+/* c(keys,width) += w^T right: `right` holds the tile's queries in panels of SUB rows, c starts at column 0's key. A
+ * strip of keys takes the queries from the first to the last that see it; hidden weights among them are 0. */
+static inline void weigh_transposed(const fused_tile *t, float *c, int64_t c_row, const float *w, const float *right,
+                                    int64_t width, bool finite)
+{
+    int64_t strips = gemm_tiles(t->hi - t->lo);
+    for (int64_t s = 0, at = t->lo; s < strips; s++) {
+        int64_t m = gemm_tile_rows(t->hi - t->lo, strips, s), from = 0, to = t->n;
+        while (from < to && (t->row_hi[from] <= at || t->row_lo[from] >= at + m)) from++;
+        while (from < to && (t->row_hi[to - 1] <= at || t->row_lo[to - 1] >= at + m)) to--;
+        gemm_tile g = {.c_row = c_row, .cols = NR, .a = w + from * LD + at, .b_row = NR, .k = to - from, .add = true};
+        for (int64_t v = 0; to > from && v < panels(width); v++) {
+            g.c = c + at * c_row + v * NR;
+            g.b = right + (v * SUB + from) * NR;
+            finite ? transposed_times(m, &g) : times_seen(m, 1, LD, &g);
+        }
+        at += m;
+    }
+}
+
+#endif

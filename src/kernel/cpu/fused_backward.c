@@ -1,0 +1,209 @@
+/* Fused dot-product attention, backward. Weights are recomputed from the forward's log-sum-exp, tile by tile:
+ *   S = Q K^T,  P = e^(S - lse),  dP = dO V^T,  dS = P (dP - delta),  delta = dO . O  by rows
+ *   dV += P^T dO,   dQ += scale dS K,   dK += scale dS^T Q
+ * Five products on the one micro-kernel. A part sums the gradients of its queries and keys in scratch memory; an
+ * element's sum runs over blocks in ascending order whether one part goes through all blocks or many share them. */
+#define FUSED_KEYS    128
+#define FUSED_QUERIES 96
+#include "kernel/cpu/fused_rows.h"
+
+typedef struct task {
+    fused_tile t;
+    const att_attention_problem *p;
+    const att_fused_part *part;
+    int64_t width, v_width;          /* D, Dv rounded up to whole panels */
+    float *keys, *values, *key_rows; /* a block of keys: transposed, transposed, panels */
+    bool keys_finite;
+    float *q, *d_o, *q_rows, *do_rows; /* a block of queries: left operands, panels */
+    bool q_finite, do_finite;
+    float *s, *dp, *slope; /* scores, then weights; dP, then dS; softcap's derivative */
+    float lse[SUB], delta[SUB];
+    float *dq, *dk, *dv; /* sums: (n,width), (m,width), (m,v_width) */
+} task;
+
+/* Lays the task out from `scratch` on; returns how many floats it takes. */
+static int64_t lay_out(task *x, const att_attention_problem *p, const att_fused_part *part, float *scratch)
+{
+    layout at = {scratch, 0};
+    *x = (task){.p = p, .part = part, .width = panels(p->D) * NR, .v_width = panels(p->Dv) * NR};
+    x->keys = take(&at, KEYS * p->D);
+    x->values = take(&at, KEYS * p->Dv);
+    x->key_rows = take(&at, KEYS * x->width);
+    x->q = take(&at, left_floats(p->D));
+    x->d_o = take(&at, left_floats(p->Dv));
+    x->q_rows = take(&at, SUB * x->width);
+    x->do_rows = take(&at, SUB * x->v_width);
+    x->s = take(&at, SUB * LD);
+    x->dp = take(&at, SUB * LD);
+    x->slope = take(&at, p->desc.softcap > 0 ? SUB * LD : 0);
+    x->dq = take(&at, part->queries ? part->n * x->width : 0);
+    x->dk = take(&at, part->keys ? part->m * x->width : 0);
+    x->dv = take(&at, part->keys ? part->m * x->v_width : 0);
+    return at.floats;
+}
+
+static int64_t backward_floats(const att_attention_problem *p, const att_fused_part *part)
+{
+    task x;
+    return lay_out(&x, p, part, NULL);
+}
+
+/* ---- packing ---- */
+
+/* Keys j + lo .. j + hi - 1. */
+static void pack_keys(task *x, int64_t j, int64_t lo, int64_t hi)
+{
+    const att_attention_problem *p = x->p;
+    const float *k = row_of(&p->k, x->t.b, x->t.hkv, j);
+    pack_transposed(x->keys, k, p->k.t, lo, hi, p->D);
+    pack_transposed(x->values, row_of(&p->v, x->t.b, x->t.hkv, j), p->v.t, lo, hi, p->Dv);
+    if (x->part->queries) x->keys_finite = pack_panels(x->key_rows, KEYS, k + lo * p->k.t, p->k.t, lo, hi, p->D);
+}
+
+static float row_dot(const float *a, const float *b, int64_t n)
+{
+    vf sum = vf_zero();
+    for (int64_t d = 0; d < n; d += VF_LANES) sum = vf_fma(vf_load_some(a + d, n - d), vf_load_some(b + d, n - d), sum);
+    return vf_sum(sum);
+}
+
+static void pack_queries(task *x)
+{
+    const att_attention_problem *p = x->p;
+    const fused_tile *t = &x->t;
+    const float *q = row_of(&p->q, t->b, t->h, t->i), *d_o = row_of(&p->d_o, t->b, t->h, t->i);
+    pack_left(x->q, q, p->q.t, t->n, p->D, query_factor(p));
+    pack_left(x->d_o, d_o, p->d_o.t, t->n, p->Dv, 1);
+    if (x->part->keys) {
+        x->q_finite = pack_panels(x->q_rows, SUB, q, p->q.t, 0, t->n, p->D);
+        x->do_finite = pack_panels(x->do_rows, SUB, d_o, p->d_o.t, 0, t->n, p->Dv);
+    }
+    for (int64_t r = 0; r < t->n; r++) {
+        x->lse[r] = *row_of(&p->lse, t->b, t->h, t->i + r);
+        x->delta[r] = row_dot(d_o + r * p->d_o.t, row_of(&p->o, t->b, t->h, t->i + r), p->Dv);
+    }
+}
+
+/* ---- one tile ---- */
+
+/* dp -> w (dp - delta), and 0 where w is: a hidden value may be NaN. */
+static void slope_row(float *dp, const float *w, float delta, int64_t lo, int64_t hi)
+{
+    const vf minus = vf_set1(delta), zero = vf_zero();
+    for (int64_t c = lo; c < hi; c += VF_LANES) {
+        vf y = vf_load(w + c), x = vf_mul(y, vf_sub(vf_load(dp + c), minus));
+        vf_store(dp + c, vf_select(vf_le(y, zero), zero, x));
+    }
+}
+
+static void add_bias_gradient(const task *x, int64_t r, const float *de)
+{
+    const att_grid *g = &x->p->dbias;
+    float *to = row_of(g, x->t.b, x->t.h, x->t.i + r) + x->t.j * g->d;
+    for (int64_t c = x->t.row_lo[r]; c < x->t.row_hi[r]; c++) to[c * g->d] += de[c];
+}
+
+/* Scores of row r to the weights that mix the values, dP to dS. */
+static void gradient_row(task *x, int64_t r)
+{
+    const fused_tile *t = &x->t;
+    const att_attention_problem *p = x->p;
+    float *w = x->s + r * LD, *dp = x->dp + r * LD, *slope = p->desc.softcap > 0 ? x->slope + r * LD : NULL;
+    int64_t lo = lanes_down(t->row_lo[r]), hi = lanes_up(t->row_hi[r]);
+    dress_row(t, r, w, slope);
+    weights_row(w, x->lse[r], lo, hi);
+    if (p->desc.dropout > 0) drop_row(t, r, dp);
+    slope_row(dp, w, x->delta[r], lo, hi);
+    if (p->desc.dropout > 0) drop_row(t, r, w);
+    if (p->dbias.data && x->part->queries) add_bias_gradient(x, r, dp);
+    if (slope)
+        for (int64_t c = lo; c < hi; c += VF_LANES) {
+            vf y = vf_load(dp + c);
+            vf_store(dp + c, vf_select(vf_le(vf_abs(y), vf_zero()), vf_zero(), vf_mul(y, vf_load(slope + c))));
+        }
+}
+
+static void backward_tile(task *x)
+{
+    const att_attention_problem *p = x->p;
+    const fused_tile *t = &x->t;
+    pack_queries(x);
+    score_product(t, x->s, x->q, x->keys, p->D);
+    score_product(t, x->dp, x->d_o, x->values, p->Dv);
+    for (int64_t r = 0; r < t->n; r++) {
+        if (t->row_hi[r] > t->row_lo[r]) gradient_row(x, r);
+        clear_around(t, r, x->s + r * LD, t->lo, t->hi);
+        clear_around(t, r, x->dp + r * LD, t->lo, t->hi);
+    }
+    if (x->part->keys) {
+        int64_t at = t->j - x->part->j;
+        weigh_transposed(t, x->dv + at * x->v_width, x->v_width, x->s, x->do_rows, p->Dv, x->do_finite);
+        weigh_transposed(t, x->dk + at * x->width, x->width, x->dp, x->q_rows, p->D, x->q_finite);
+    }
+    if (x->part->queries)
+        weigh(t, x->dq + (t->i - x->part->i) * x->width, x->width, x->dp, x->key_rows, p->D, x->keys_finite);
+}
+
+/* ---- all tiles of a part ---- */
+
+/* Rows at .. at + n - 1 of a gradient += factor sum. */
+static void add_rows(const att_grid *g, int64_t b, int64_t h, int64_t at, int64_t n, int64_t D, const float *sum,
+                     int64_t width, double factor)
+{
+    const vf f = vf_set1((float)factor);
+    for (int64_t r = 0; r < n; r++, sum += width) {
+        float *to = row_of(g, b, h, at + r);
+        for (int64_t d = 0; d < D; d += VF_LANES)
+            vf_store_some(to + d, vf_fma(f, vf_load(sum + d), vf_load_some(to + d, D - d)), D - d);
+    }
+}
+
+/* The keys that some query of the part may see. */
+static void visible_keys(const task *x, int64_t *lo, int64_t *hi)
+{
+    const att_fused_part *part = x->part;
+    int64_t other;
+    att_attention_range(x->p, x->t.b, part->i, lo, &other);
+    att_attention_range(x->p, x->t.b, part->i + part->n - 1, &other, hi);
+    if (*lo < part->j) *lo = part->j;
+    if (*hi > part->j + part->m) *hi = part->j + part->m;
+}
+
+static void backward_head(task *x, int64_t h)
+{
+    const att_fused_part *part = x->part;
+    int64_t lo, hi;
+    x->t.h = h;
+    if (part->queries) memset(x->dq, 0, (size_t)(part->n * x->width) * sizeof *x->dq);
+    visible_keys(x, &lo, &hi);
+    for (int64_t j = lo / KEYS * KEYS; j < hi; j += KEYS) {
+        pack_keys(x, j, lo > j ? lo - j : 0, hi < j + KEYS ? hi - j : KEYS);
+        for (int64_t i = part->i, end = part->i + part->n; i < end; i += SUB)
+            if (place_tile(&x->t, i, end - i < SUB ? end - i : SUB, j)) backward_tile(x);
+    }
+    if (part->queries && x->p->dq.data)
+        add_rows(&x->p->dq, part->b, h, part->i, part->n, x->p->D, x->dq, x->width, x->p->scale);
+}
+
+static void backward(const att_attention_problem *p, const att_fused_part *part, float *scratch)
+{
+    task x;
+    lay_out(&x, p, part, scratch);
+    x.t = (fused_tile){.p = p, .b = part->b, .hkv = part->h / (p->Hq / p->Hkv)};
+    if (part->keys) {
+        memset(x.dk, 0, (size_t)(part->m * x.width) * sizeof *x.dk);
+        memset(x.dv, 0, (size_t)(part->m * x.v_width) * sizeof *x.dv);
+    }
+    for (int64_t h = part->h; part->n > 0 && h < part->h + part->heads; h++) backward_head(&x, h);
+    if (part->keys && p->dk.data) add_rows(&p->dk, part->b, x.t.hkv, part->j, part->m, p->D, x.dk, x.width, p->scale);
+    if (part->keys && p->dv.data) add_rows(&p->dv, part->b, x.t.hkv, part->j, part->m, p->Dv, x.dv, x.v_width, 1);
+}
+
+void ATT_VARIANT(att_register_fused_backward)(att_fused_kernels *t);
+void ATT_VARIANT(att_register_fused_backward)(att_fused_kernels *t)
+{
+    t->backward_queries = SUB;
+    t->backward_keys = KEYS;
+    t->backward_floats = backward_floats;
+    t->backward = backward;
+}

@@ -1,0 +1,199 @@
+/* Fused dot-product attention, forward, in one stream over the keys: running maximum m and sum l of each query's row
+ * (Milakov, Gimelshein 2018; Dao et al. 2022), o rescaled when m grows. A task takes a run of queries of one head; for
+ * each block of KEYS keys it packs keys and values once and goes through its queries SUB at a time:
+ *   S = Q K^T   (packed product),   P = 2^(S - m) row by row,   O += P V   (packed product). */
+#define FUSED_KEYS    256
+#define FUSED_QUERIES 48
+#include "kernel/cpu/fused_rows.h"
+
+typedef struct task {
+    fused_tile t;
+    const att_attention_problem *p;
+    int64_t i, n;         /* all queries of the task */
+    int64_t width;        /* of a row of o: Dv rounded up to whole panels */
+    float *keys, *values; /* packed: transposed, panels */
+    bool finite;          /* the values of this block */
+    float *left, *s;      /* queries and scores of one tile */
+    float *o, *m, *l;     /* (n,width), (n), (n) */
+} task;
+
+static bool serves(const att_attention_problem *p)
+{
+    const att_attention_desc *d = &p->desc;
+    bool positions = p->q_positions.data || p->k_positions.data || p->relative.data || p->slopes.data;
+    return p->dtype == ATT_F32 && p->kv_dtype == ATT_F32 && d->score == ATT_SCORE_DOT &&
+           d->window != ATT_WINDOW_GAUSS && d->align == ATT_ALIGN_SOFTMAX && d->masked_rows == ATT_MASKED_ZERO &&
+           p->temperature == 1 && !positions && !p->query_mask.data && !p->sinks.data && !p->block_starts.data;
+}
+
+/* Lays the task out from `scratch` on; returns how many floats it takes. */
+static int64_t lay_out(task *x, const att_attention_problem *p, int64_t n, float *scratch)
+{
+    layout at = {scratch, 0};
+    *x = (task){.p = p, .n = n, .width = panels(p->Dv) * NR};
+    x->keys = take(&at, KEYS * p->D);
+    x->values = take(&at, KEYS * x->width);
+    x->left = take(&at, left_floats(p->D));
+    x->s = take(&at, SUB * LD);
+    x->o = take(&at, n * x->width);
+    x->m = take(&at, n);
+    x->l = take(&at, n);
+    return at.floats;
+}
+
+static int64_t forward_floats(const att_attention_problem *p, int64_t n)
+{
+    task x;
+    return lay_out(&x, p, n, NULL);
+}
+
+static void scale_row(float *y, float by, int64_t width)
+{
+    vf f = vf_set1(by);
+    for (int64_t d = 0; d < width; d += VF_LANES) vf_store(y + d, vf_mul(f, vf_load(y + d)));
+}
+
+/* Scores of one row to weights relative to the running maximum; o follows when that grows. While nothing was visible
+ * the maximum is -inf and weights are 2^(-inf - 0) = 0, or NaN. */
+static void stream_row(task *x, int64_t r, float *e)
+{
+    const fused_tile *t = &x->t;
+    int64_t at = t->i - x->i + r, lo = lanes_down(t->row_lo[r]), hi = lanes_up(t->row_hi[r]);
+    dress_row(t, r, e, NULL);
+    float top = row_max(e, lo, hi), old = x->m[at];
+    if (!(top > old)) top = old;
+    float shift = top == -INFINITY ? 0 : top;
+    if (top > old) {
+        float shrink = exp2f(old - shift);
+        x->l[at] *= shrink;
+        x->m[at] = top;
+        if (old != -INFINITY) scale_row(x->o + at * x->width, shrink, x->width);
+    }
+    x->l[at] += exp2_row(e, shift, lo, hi);
+    if (x->p->desc.dropout > 0) drop_row(t, r, e);
+}
+
+static void tile_scores(task *x)
+{
+    const att_attention_problem *p = x->p;
+    const fused_tile *t = &x->t;
+    pack_left(x->left, row_of(&p->q, t->b, t->h, t->i), p->q.t, t->n, p->D, query_factor(p));
+    score_product(t, x->s, x->left, x->keys, p->D);
+}
+
+static void forward_tile(task *x)
+{
+    const att_attention_problem *p = x->p;
+    const fused_tile *t = &x->t;
+    tile_scores(x);
+    for (int k = 0; k < t->strips; k++) {
+        const strip *y = &t->strip[k];
+        for (int r = y->row; r < y->row + y->rows; r++) {
+            if (t->row_hi[r] > t->row_lo[r]) stream_row(x, r, x->s + r * LD);
+            clear_around(t, r, x->s + r * LD, y->lo, y->hi);
+        }
+    }
+    weigh(t, x->o + (t->i - x->i) * x->width, x->width, x->s, x->values, p->Dv, x->finite);
+}
+
+/* Keys j + lo .. j + hi - 1 and their values. */
+static void pack_keys(task *x, int64_t j, int64_t lo, int64_t hi)
+{
+    const att_attention_problem *p = x->p;
+    pack_transposed(x->keys, row_of(&p->k, x->t.b, x->t.hkv, j), p->k.t, lo, hi, p->D);
+    x->finite = pack_panels(x->values, KEYS, row_of(&p->v, x->t.b, x->t.hkv, j + lo), p->v.t, lo, hi, p->Dv);
+}
+
+/* Part `k` of `parts` of the keys and values of the block from j on, on their way to the second-level cache while the
+ * products of this block run. */
+static void fetch_ahead(const task *x, int64_t j, int64_t hi, int64_t k, int64_t parts)
+{
+    const att_attention_problem *p = x->p;
+    int64_t rows = hi - j < KEYS ? hi - j : KEYS;
+    for (int64_t r = rows * k / parts; r < rows * (k + 1) / parts; r++) {
+        fetch_row(row_of(&p->k, x->t.b, x->t.hkv, j + r), p->D);
+        fetch_row(row_of(&p->v, x->t.b, x->t.hkv, j + r), p->Dv);
+    }
+}
+
+/* The keys that some query of the task may see. */
+static void task_range(const task *x, int64_t *lo, int64_t *hi)
+{
+    int64_t other;
+    att_attention_range(x->p, x->t.b, x->i, lo, &other);
+    att_attention_range(x->p, x->t.b, x->i + x->n - 1, &other, hi);
+}
+
+static void end_rows(const task *x)
+{
+    const att_attention_problem *p = x->p;
+    for (int64_t r = 0; r < x->n; r++) {
+        float l = x->l[r], *o = row_of(&p->o, x->t.b, x->t.h, x->i + r);
+        const vf up = vf_set1(l == 0 ? 0 : 1 / l);
+        for (int64_t d = 0; d < p->Dv; d += VF_LANES)
+            vf_store_some(o + d, vf_mul(up, vf_load(x->o + r * x->width + d)), p->Dv - d);
+        x->l[r] = l == 0 ? -INFINITY : (float)((double)x->m[r] / LOG2E + log((double)l));
+        if (p->lse.data) *row_of(&p->lse, x->t.b, x->t.h, x->i + r) = x->l[r];
+    }
+}
+
+/* A second pass over the keys, for callers who ask to see the weights. x->l holds lse. */
+static void write_weights(task *x, int64_t j, int64_t at)
+{
+    const fused_tile *t = &x->t;
+    tile_scores(x);
+    for (int64_t r = 0; r < t->n; r++) {
+        float *e = x->s + r * LD, *to = row_of(&x->p->weights, t->b, t->h, t->i + r) + j;
+        if (t->row_hi[r] <= t->row_lo[r]) continue;
+        dress_row(t, r, e, NULL);
+        weights_row(e, x->l[at + r], lanes_down(t->row_lo[r]), lanes_up(t->row_hi[r]));
+        memcpy(to + t->row_lo[r], e + t->row_lo[r], (size_t)(t->row_hi[r] - t->row_lo[r]) * sizeof *e);
+    }
+}
+
+static void clear_weights(const task *x)
+{
+    const att_attention_problem *p = x->p;
+    for (int64_t r = 0; r < x->n; r++)
+        memset(row_of(&p->weights, x->t.b, x->t.h, x->i + r), 0, (size_t)p->Tk * sizeof(float));
+}
+
+/* One stream over the keys. */
+static void stream(task *x, bool weights)
+{
+    int64_t lo, hi, n = x->n;
+    task_range(x, &lo, &hi);
+    for (int64_t j = lo / KEYS * KEYS; j < hi; j += KEYS) {
+        pack_keys(x, j, lo > j ? lo - j : 0, hi < j + KEYS ? hi - j : KEYS);
+        for (int64_t at = 0; at < n; at += SUB) {
+            if (!place_tile(&x->t, x->i + at, n - at < SUB ? n - at : SUB, j)) continue;
+            fetch_ahead(x, j + KEYS, hi, at / SUB, (n + SUB - 1) / SUB);
+            weights ? write_weights(x, j, at) : forward_tile(x);
+        }
+    }
+}
+
+static void forward(const att_attention_problem *p, int64_t b, int64_t h, int64_t i, int64_t n, float *scratch)
+{
+    task x;
+    lay_out(&x, p, n, scratch);
+    x.i = i;
+    x.t = (fused_tile){.p = p, .b = b, .h = h, .hkv = h / (p->Hq / p->Hkv)};
+    fill(x.m, -INFINITY, 0, n);
+    fill(x.l, 0, 0, n);
+    memset(x.o, 0, (size_t)(n * x.width) * sizeof *x.o);
+    stream(&x, false);
+    end_rows(&x);
+    if (!p->weights.data) return;
+    clear_weights(&x);
+    stream(&x, true);
+}
+
+void ATT_VARIANT(att_register_fused_forward)(att_fused_kernels *t);
+void ATT_VARIANT(att_register_fused_forward)(att_fused_kernels *t)
+{
+    t->serves = serves;
+    t->sub = SUB;
+    t->forward_floats = forward_floats;
+    t->forward = forward;
+}

@@ -1,0 +1,80 @@
+/* The micro-kernel that dense products and attention share. */
+#ifndef ATT_CPU_GEMM_TILE_H
+#define ATT_CPU_GEMM_TILE_H
+
+#include "kernel/cpu/gemm_pack.h"
+
+/* One micro-tile: where it is and how deep. */
+typedef struct gemm_tile {
+    float *c;
+    int64_t c_row, cols;
+    const float *a, *b;
+    int64_t b_row, b_panel, k;
+    bool add;
+} gemm_tile;
+
+/* m rows, w vectors of columns; element (i,k) of a at i * a_i + k * a_k. The first four are constants after inlining:
+ * the loops over i and v unroll and acc lives in registers. */
+VF_INLINE void gemm_tile_body(const int m, const int w, const int a_i, const int a_k, const gemm_tile *t)
+{
+    vf acc[GEMM_ACC];
+    const float *a = t->a, *b = t->b;
+    const int64_t b_row = t->b_row, b_panel = t->b_panel;
+#pragma GCC unroll 32
+    for (int i = 0; i < m * w; i++) acc[i] = vf_zero();
+    for (int64_t k = t->k; k > 0; k--) {
+        vf bv[GEMM_ACC];
+#pragma GCC unroll 16
+        for (int v = 0; v < w; v++) bv[v] = vf_load(b + (v / GEMM_NV) * b_panel + (v % GEMM_NV) * VF_LANES);
+#pragma GCC unroll 16
+        for (int i = 0; i < m; i++) {
+            vf av = vf_set1(a[i * a_i]);
+#pragma GCC unroll 16
+            for (int v = 0; v < w; v++) acc[i * w + v] = vf_fma(av, bv[v], acc[i * w + v]);
+        }
+        a += a_k;
+        b += b_row;
+    }
+#pragma GCC unroll 16
+    for (int i = 0; i < m; i++) {
+        float *row = t->c + i * t->c_row;
+#pragma GCC unroll 16
+        for (int v = 0; v < w; v++) {
+            float *p = row + v * VF_LANES;
+            int64_t left = t->cols - v * VF_LANES;
+            vf x = acc[i * w + v];
+            if (left >= VF_LANES)
+                vf_store(p, t->add ? vf_add(vf_load(p), x) : x);
+            else if (left > 0)
+                vf_store_n(p, t->add ? vf_add(vf_load_n(p, left), x) : x, left);
+        }
+    }
+}
+
+/* The code for m rows: one copy of tile_body each. */
+VF_INLINE void gemm_tile_rows_of(int64_t m, const int w, const int a_i, const int a_k, const gemm_tile *t)
+{
+    switch (m) {
+    case 1: gemm_tile_body(1, w, a_i, a_k, t); break;
+    case 2: gemm_tile_body(2, w, a_i, a_k, t); break;
+    case 3: gemm_tile_body(3, w, a_i, a_k, t); break;
+    case 4: gemm_tile_body(4, w, a_i, a_k, t); break;
+#if GEMM_MR > 4
+    case 5: gemm_tile_body(5, w, a_i, a_k, t); break;
+    case 6: gemm_tile_body(6, w, a_i, a_k, t); break;
+#endif
+#if GEMM_MR > 6
+    case 7: gemm_tile_body(7, w, a_i, a_k, t); break;
+    case 8: gemm_tile_body(8, w, a_i, a_k, t); break;
+    case 9: gemm_tile_body(9, w, a_i, a_k, t); break;
+    case 10: gemm_tile_body(10, w, a_i, a_k, t); break;
+    case 11: gemm_tile_body(11, w, a_i, a_k, t); break;
+    case 12: gemm_tile_body(12, w, a_i, a_k, t); break;
+    case 13: gemm_tile_body(13, w, a_i, a_k, t); break;
+    case 14: gemm_tile_body(14, w, a_i, a_k, t); break;
+#endif
+    default: break;
+    }
+}
+
+#endif

@@ -1,0 +1,174 @@
+#include "op/attention_fused.h"
+
+#include "base/parallel.h"
+#include "op/dispatch.h"
+
+#define MOST_ROWS    480 /* queries of a forward task: packing keys and values is then one or two per cent of the work */
+#define QUERY_BLOCKS 4   /* of a backward task that takes queries alone */
+
+typedef struct call {
+    const att_attention_problem *p;
+    const att_fused_kernels *kernels;
+    int64_t rows, blocks; /* queries of a task, tasks of a head */
+    char *scratch;
+    size_t scratch_bytes; /* of each worker */
+} call;
+
+static const att_fused_kernels *kernels_for(const att_exec *exec)
+{
+    return &att_kernels_for(exec)->fused;
+}
+
+bool att_fused_serves(const att_attention_problem *p, const att_exec *exec)
+{
+    const att_fused_kernels *k = kernels_for(exec);
+    return k->serves && k->serves(p);
+}
+
+/* Queries of a task: many, for the sake of packing, but enough tasks for all threads. */
+static int64_t task_rows(const att_attention_problem *p, int64_t threads, int64_t sub)
+{
+    int64_t rows = MOST_ROWS / sub * sub, wanted = 4 * threads;
+    while (rows > 2 * sub && p->B * p->Hq * att_ceil_div(p->Tq, rows) < wanted) rows = rows / 2 / sub * sub;
+    return att_min64(rows, att_max64(p->Tq, 1));
+}
+
+static size_t bytes_of(int64_t floats)
+{
+    return att_round_up((size_t)floats * sizeof(float), ATT_ALIGN);
+}
+
+static float *scratch_of(const call *c, int worker)
+{
+    return (float *)(void *)(c->scratch + (size_t)worker * c->scratch_bytes);
+}
+
+/* Head by head, so that its keys stay in the cache; late queries first: with a causal window they see the most. */
+static void forward_task(void *ctx, int64_t task, int worker)
+{
+    const call *c = ctx;
+    const att_attention_problem *p = c->p;
+    int64_t head = task / c->blocks, i = (c->blocks - 1 - task % c->blocks) * c->rows;
+    c->kernels->forward(p, head / p->Hq, head % p->Hq, i, att_min64(c->rows, p->Tq - i), scratch_of(c, worker));
+}
+
+void att_fused_forward(const att_attention_problem *p, const att_exec *exec, void *workspace)
+{
+    call c = {.p = p, .kernels = kernels_for(exec), .scratch = workspace};
+    c.rows = task_rows(p, att_threads(exec), c.kernels->sub);
+    c.blocks = att_ceil_div(p->Tq, c.rows);
+    c.scratch_bytes = bytes_of(c.kernels->forward_floats(p, c.rows));
+    att_parallel(exec, p->B * p->Hq * c.blocks, forward_task, &c);
+}
+
+/* ---- backward ---- */
+
+/* One task takes a key head with all its queries: the five products of a tile are made once. Where that gives the
+ * threads too little to share, queries and keys become tasks of their own, which make the scores twice. */
+static bool by_heads(const att_attention_problem *p, int64_t threads)
+{
+    int64_t heads = p->B * p->Hkv;
+    bool shared = p->dbias.data && (p->dbias.b == 0 || p->dbias.h == 0 || p->dbias.t == 0);
+    return shared || heads % threads == 0 || heads >= 4 * threads;
+}
+
+/* Parts of a backward by heads, by queries and by keys. */
+static att_fused_part head_part(const att_attention_problem *p, int64_t task)
+{
+    int64_t group = p->Hq / p->Hkv;
+    return (att_fused_part){.b = task / p->Hkv,
+                            .h = task % p->Hkv * group,
+                            .heads = group,
+                            .n = p->Tq,
+                            .m = p->Tk,
+                            .queries = true,
+                            .keys = true};
+}
+
+static att_fused_part query_part(const att_attention_problem *p, int64_t task, int64_t rows)
+{
+    int64_t blocks = att_ceil_div(p->Tq, rows), head = task / blocks, i = (blocks - 1 - task % blocks) * rows;
+    return (att_fused_part){.b = head / p->Hq,
+                            .h = head % p->Hq,
+                            .heads = 1,
+                            .i = i,
+                            .n = att_min64(rows, p->Tq - i),
+                            .m = p->Tk,
+                            .queries = true};
+}
+
+static att_fused_part key_part(const att_attention_problem *p, int64_t task, int64_t keys)
+{
+    int64_t blocks = att_ceil_div(p->Tk, keys);
+    att_fused_part part = head_part(p, task / blocks);
+    part.j = task % blocks * keys;
+    part.m = att_min64(keys, p->Tk - part.j);
+    part.queries = false;
+    return part;
+}
+
+static void head_task(void *ctx, int64_t task, int worker)
+{
+    const call *c = ctx;
+    att_fused_part part = head_part(c->p, task);
+    c->kernels->backward(c->p, &part, scratch_of(c, worker));
+}
+
+static void query_task(void *ctx, int64_t task, int worker)
+{
+    const call *c = ctx;
+    att_fused_part part = query_part(c->p, task, c->rows);
+    c->kernels->backward(c->p, &part, scratch_of(c, worker));
+}
+
+static void key_task(void *ctx, int64_t task, int worker)
+{
+    const call *c = ctx;
+    att_fused_part part = key_part(c->p, task, c->kernels->backward_keys);
+    c->kernels->backward(c->p, &part, scratch_of(c, worker));
+}
+
+/* Scratch of each worker. */
+static size_t backward_bytes(const att_attention_problem *p, const att_fused_kernels *k, bool heads)
+{
+    att_fused_part head = head_part(p, 0), queries = query_part(p, 0, QUERY_BLOCKS * k->backward_queries);
+    att_fused_part keys = key_part(p, 0, k->backward_keys);
+    if (heads) return bytes_of(k->backward_floats(p, &head));
+    return bytes_of(att_max64(k->backward_floats(p, &queries), k->backward_floats(p, &keys)));
+}
+
+void att_fused_backward(const att_attention_problem *p, const att_exec *exec, void *workspace)
+{
+    bool heads = by_heads(p, att_threads(exec));
+    call c = {.p = p, .kernels = kernels_for(exec), .scratch = workspace};
+    c.scratch_bytes = backward_bytes(p, c.kernels, heads);
+    c.rows = QUERY_BLOCKS * c.kernels->backward_queries;
+    if (heads) {
+        att_exec how = exec ? *exec : (att_exec){0};
+        bool shared = p->dbias.data && ((p->dbias.b == 0 && p->B > 1) || (p->dbias.h == 0 && p->Hkv > 1));
+        if (shared) how.threads = 1; /* several tasks add to one element: in order, one after the other */
+        att_parallel(&how, p->B * p->Hkv, head_task, &c);
+        return;
+    }
+    if (p->dq.data || p->dbias.data) att_parallel(exec, p->B * p->Hq * att_ceil_div(p->Tq, c.rows), query_task, &c);
+    if (p->dk.data || p->dv.data)
+        att_parallel(exec, p->B * p->Hkv * att_ceil_div(p->Tk, c.kernels->backward_keys), key_task, &c);
+}
+
+/* ---- memory ---- */
+
+static size_t bytes_for(const att_attention_problem *p, const att_fused_kernels *k, int64_t threads)
+{
+    size_t each = bytes_of(k->forward_floats(p, task_rows(p, threads, k->sub)));
+    size_t parts = backward_bytes(p, k, false), heads = backward_bytes(p, k, true);
+    if (!by_heads(p, threads) && parts > each) each = parts;
+    size_t all = (size_t)threads * each, by = (size_t)att_min64(threads, p->B * p->Hkv) * heads;
+    return all > by ? all : by;
+}
+
+size_t att_fused_workspace(const att_attention_problem *p, const att_exec *exec)
+{
+    const att_fused_kernels *k = kernels_for(exec);
+    size_t alone = bytes_for(p, k, 1), shared = bytes_for(p, k, att_threads(exec)); /* small work runs on one thread */
+    return alone > shared ? alone : shared;
+}
