@@ -10,6 +10,7 @@
 #define ATT_CPU_FUSED_H
 
 #include "kernel/attention.h"
+#include "kernel/cpu/convert.h"
 #include "kernel/cpu/gemm_tile.h"
 
 /* Each file that includes this says how large its tiles are: FUSED_KEYS keys, about FUSED_QUERIES queries. */
@@ -69,11 +70,6 @@ static inline float *take(layout *r, int64_t floats)
     return p;
 }
 
-static inline void fetch_row(const float *row, int64_t width)
-{
-    for (int64_t d = 0; d < width; d += 16) __builtin_prefetch(row + d, 0, 2);
-}
-
 /* ---- which keys ---- */
 
 static inline void find_strips(fused_tile *t)
@@ -109,6 +105,98 @@ static inline bool place_tile(fused_tile *t, int64_t i, int64_t n, int64_t j)
     }
     find_strips(t);
     return t->hi > t->lo;
+}
+
+/* ---- rows of any type as floats ---- */
+
+/* Rows of q, k, v or o: n rows of `width` elements from (b,h,t) on. */
+typedef struct rows {
+    const att_grid *grid, *scale; /* scale: of int8 rows */
+    att_dtype dtype;
+    int64_t b, h, t, n, width;
+} rows;
+
+static inline const char *bytes_at(const rows *x, int64_t r)
+{
+    int64_t at = x->b * x->grid->b + x->h * x->grid->h + (x->t + r) * x->grid->t;
+    return (const char *)x->grid->data + at * (x->dtype == ATT_F32 ? 4 : x->dtype == ATT_I8 ? 1 : 2);
+}
+
+static inline void fetch(const rows *x)
+{
+    int64_t bytes = x->width * (x->dtype == ATT_F32 ? 4 : x->dtype == ATT_I8 ? 1 : 2);
+    for (int64_t r = 0; r < x->n; r++)
+        for (int64_t at = 0; at < bytes; at += 64) __builtin_prefetch(bytes_at(x, r) + at, 0, 2);
+}
+
+static inline int64_t lanes_down(int64_t c)
+{
+    return c / VF_LANES * VF_LANES;
+}
+
+static inline int64_t lanes_up(int64_t c)
+{
+    return lanes_down(c + VF_LANES - 1);
+}
+
+VF_INLINE vf load_as_float(const void *p, const att_dtype type, int64_t at, int64_t left)
+{
+    const uint16_t *half = (const uint16_t *)p + at;
+    const int8_t *byte = (const int8_t *)p + at;
+    if (type == ATT_BF16) return left >= VF_LANES ? vf_of_bf16(half) : vf_of_bf16_n(half, left);
+    if (type == ATT_F16) return left >= VF_LANES ? vf_of_f16(half) : vf_of_f16_n(half, left);
+    return left >= VF_LANES ? vf_of_i8(byte) : vf_of_i8_n(byte, left);
+}
+
+VF_INLINE void convert_row(float *to, const void *from, const att_dtype type, int64_t width, float scale)
+{
+    const vf f = vf_set1(scale);
+    for (int64_t d = 0; d < width; d += VF_LANES) {
+        vf x = load_as_float(from, type, d, width - d);
+        vf_store(to + d, type == ATT_I8 ? vf_mul(x, f) : x);
+    }
+}
+
+/* The rows as floats, *step apart: in place, or converted into room, which holds n lanes_up(width) floats. */
+static inline const float *as_floats(const rows *x, float *room, int64_t *step)
+{
+    *step = x->grid->t;
+    if (x->dtype == ATT_F32) return (const float *)(const void *)bytes_at(x, 0);
+    *step = lanes_up(x->width);
+    for (int64_t r = 0; r < x->n; r++) {
+        float *to = room + r * *step;
+        switch (x->dtype) {
+        case ATT_BF16: convert_row(to, bytes_at(x, r), ATT_BF16, x->width, 1); break;
+        case ATT_F16: convert_row(to, bytes_at(x, r), ATT_F16, x->width, 1); break;
+        default: convert_row(to, bytes_at(x, r), ATT_I8, x->width, *row_of(x->scale, x->b, x->h, x->t + r)); break;
+        }
+    }
+    return room;
+}
+
+/* Floats of the room for as many rows of q, k, v or o as a tile has. */
+static inline int64_t room_floats(const att_attention_problem *p)
+{
+    int64_t most = KEYS > SUB ? KEYS : SUB, width = p->D > p->Dv ? p->D : p->Dv;
+    return p->dtype == ATT_F32 && p->kv_dtype == ATT_F32 ? 0 : most * lanes_up(width);
+}
+
+static inline rows query_rows(const fused_tile *t)
+{
+    const att_attention_problem *p = t->p;
+    return (rows){.grid = &p->q, .dtype = p->dtype, .b = t->b, .h = t->h, .t = t->i, .n = t->n, .width = p->D};
+}
+
+static inline rows key_rows(const fused_tile *t, int64_t j, int64_t n)
+{
+    const att_attention_problem *p = t->p;
+    return (rows){&p->k, &p->k_scale, p->kv_dtype, t->b, t->hkv, j, n, p->D};
+}
+
+static inline rows value_rows(const fused_tile *t, int64_t j, int64_t n)
+{
+    const att_attention_problem *p = t->p;
+    return (rows){&p->v, &p->v_scale, p->kv_dtype, t->b, t->hkv, j, n, p->Dv};
 }
 
 /* ---- packing ---- */
@@ -147,14 +235,14 @@ static inline bool pack_panels(float *dst, int64_t height, const float *src, int
     return !vm_any(vf_isnan(sick));
 }
 
-/* The transpose of rows lo .. hi - 1: panel c holds keys c * NR .. in its columns, and D rows. Panels are packed whole;
- * a column without a key is 0. */
+/* The transpose of rows lo .. hi - 1, the first of them at src: panel c holds keys c * NR .. in its columns, and D
+ * rows. Panels are packed whole; a column without a key is 0. */
 static inline void pack_transposed(float *dst, const float *src, int64_t row, int64_t lo, int64_t hi, int64_t D)
 {
     for (int64_t c = lo / NR * NR; c < hi; c += NR) {
         int64_t from = c > lo ? c : lo, to = c + NR < hi ? c + NR : hi;
         if (to - from < NR) memset(dst + c * D, 0, (size_t)(NR * D) * sizeof *dst);
-        transpose(dst + c * D + from - c, NR, src + from * row, row, to - from, D);
+        transpose(dst + c * D + from - c, NR, src + (from - lo) * row, row, to - from, D);
     }
 }
 

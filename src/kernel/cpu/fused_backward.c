@@ -17,6 +17,7 @@ typedef struct task {
     float *q, *d_o, *q_rows, *do_rows; /* a block of queries: left operands, panels */
     bool q_finite, do_finite;
     float *s, *dp, *slope; /* scores, then weights; dP, then dS; softcap's derivative */
+    float *room;           /* to convert rows of other types */
     float lse[SUB], delta[SUB];
     float *dq, *dk, *dv; /* sums: (n,width), (m,width), (m,v_width) */
 } task;
@@ -36,6 +37,7 @@ static int64_t lay_out(task *x, const att_attention_problem *p, const att_fused_
     x->s = take(&at, SUB * LD);
     x->dp = take(&at, SUB * LD);
     x->slope = take(&at, p->desc.softcap > 0 ? SUB * LD : 0);
+    x->room = take(&at, room_floats(p));
     x->dq = take(&at, part->queries ? part->n * x->width : 0);
     x->dk = take(&at, part->keys ? part->m * x->width : 0);
     x->dv = take(&at, part->keys ? part->m * x->v_width : 0);
@@ -54,10 +56,13 @@ static int64_t backward_floats(const att_attention_problem *p, const att_fused_p
 static void pack_keys(task *x, int64_t j, int64_t lo, int64_t hi)
 {
     const att_attention_problem *p = x->p;
-    const float *k = row_of(&p->k, x->t.b, x->t.hkv, j);
-    pack_transposed(x->keys, k, p->k.t, lo, hi, p->D);
-    pack_transposed(x->values, row_of(&p->v, x->t.b, x->t.hkv, j), p->v.t, lo, hi, p->Dv);
-    if (x->part->queries) x->keys_finite = pack_panels(x->key_rows, KEYS, k + lo * p->k.t, p->k.t, lo, hi, p->D);
+    int64_t step;
+    rows keys = key_rows(&x->t, j + lo, hi - lo), values = value_rows(&x->t, j + lo, hi - lo);
+    const float *k = as_floats(&keys, x->room, &step);
+    pack_transposed(x->keys, k, step, lo, hi, p->D);
+    if (x->part->queries) x->keys_finite = pack_panels(x->key_rows, KEYS, k, step, lo, hi, p->D);
+    const float *v = as_floats(&values, x->room, &step);
+    pack_transposed(x->values, v, step, lo, hi, p->Dv);
 }
 
 static float row_dot(const float *a, const float *b, int64_t n)
@@ -67,20 +72,28 @@ static float row_dot(const float *a, const float *b, int64_t n)
     return vf_sum(sum);
 }
 
+static rows output_rows(const fused_tile *t)
+{
+    const att_attention_problem *p = t->p;
+    return (rows){.grid = &p->o, .dtype = p->dtype, .b = t->b, .h = t->h, .t = t->i, .n = t->n, .width = p->Dv};
+}
+
 static void pack_queries(task *x)
 {
     const att_attention_problem *p = x->p;
     const fused_tile *t = &x->t;
-    const float *q = row_of(&p->q, t->b, t->h, t->i), *d_o = row_of(&p->d_o, t->b, t->h, t->i);
-    pack_left(x->q, q, p->q.t, t->n, p->D, query_factor(p));
+    const float *d_o = row_of(&p->d_o, t->b, t->h, t->i);
+    int64_t step;
+    rows queries = query_rows(t), outputs = output_rows(t);
+    const float *q = as_floats(&queries, x->room, &step);
+    pack_left(x->q, q, step, t->n, p->D, query_factor(p));
+    if (x->part->keys) x->q_finite = pack_panels(x->q_rows, SUB, q, step, 0, t->n, p->D);
     pack_left(x->d_o, d_o, p->d_o.t, t->n, p->Dv, 1);
-    if (x->part->keys) {
-        x->q_finite = pack_panels(x->q_rows, SUB, q, p->q.t, 0, t->n, p->D);
-        x->do_finite = pack_panels(x->do_rows, SUB, d_o, p->d_o.t, 0, t->n, p->Dv);
-    }
+    if (x->part->keys) x->do_finite = pack_panels(x->do_rows, SUB, d_o, p->d_o.t, 0, t->n, p->Dv);
+    const float *o = as_floats(&outputs, x->room, &step);
     for (int64_t r = 0; r < t->n; r++) {
         x->lse[r] = *row_of(&p->lse, t->b, t->h, t->i + r);
-        x->delta[r] = row_dot(d_o + r * p->d_o.t, row_of(&p->o, t->b, t->h, t->i + r), p->Dv);
+        x->delta[r] = row_dot(d_o + r * p->d_o.t, o + r * step, p->Dv);
     }
 }
 

@@ -14,6 +14,7 @@ typedef struct task {
     float *keys, *values; /* packed: transposed, panels */
     bool finite;          /* the values of this block */
     float *left, *s;      /* queries and scores of one tile */
+    float *room;          /* to convert rows of other types */
     float *o, *m, *l;     /* (n,width), (n), (n) */
 } task;
 
@@ -21,9 +22,9 @@ static bool serves(const att_attention_problem *p)
 {
     const att_attention_desc *d = &p->desc;
     bool positions = p->q_positions.data || p->k_positions.data || p->relative.data || p->slopes.data;
-    return p->dtype == ATT_F32 && p->kv_dtype == ATT_F32 && d->score == ATT_SCORE_DOT &&
-           d->window != ATT_WINDOW_GAUSS && d->align == ATT_ALIGN_SOFTMAX && d->masked_rows == ATT_MASKED_ZERO &&
-           p->temperature == 1 && !positions && !p->query_mask.data && !p->sinks.data && !p->block_starts.data;
+    return p->dtype != ATT_F64 && d->score == ATT_SCORE_DOT && d->window != ATT_WINDOW_GAUSS &&
+           d->align == ATT_ALIGN_SOFTMAX && d->masked_rows == ATT_MASKED_ZERO && p->temperature == 1 && !positions &&
+           !p->query_mask.data && !p->sinks.data && !p->block_starts.data;
 }
 
 /* Lays the task out from `scratch` on; returns how many floats it takes. */
@@ -35,6 +36,7 @@ static int64_t lay_out(task *x, const att_attention_problem *p, int64_t n, float
     x->values = take(&at, KEYS * x->width);
     x->left = take(&at, left_floats(p->D));
     x->s = take(&at, SUB * LD);
+    x->room = take(&at, room_floats(p));
     x->o = take(&at, n * x->width);
     x->m = take(&at, n);
     x->l = take(&at, n);
@@ -77,7 +79,10 @@ static void tile_scores(task *x)
 {
     const att_attention_problem *p = x->p;
     const fused_tile *t = &x->t;
-    pack_left(x->left, row_of(&p->q, t->b, t->h, t->i), p->q.t, t->n, p->D, query_factor(p));
+    int64_t step;
+    rows queries = query_rows(t);
+    const float *q = as_floats(&queries, x->room, &step);
+    pack_left(x->left, q, step, t->n, p->D, query_factor(p));
     score_product(t, x->s, x->left, x->keys, p->D);
 }
 
@@ -100,20 +105,22 @@ static void forward_tile(task *x)
 static void pack_keys(task *x, int64_t j, int64_t lo, int64_t hi)
 {
     const att_attention_problem *p = x->p;
-    pack_transposed(x->keys, row_of(&p->k, x->t.b, x->t.hkv, j), p->k.t, lo, hi, p->D);
-    x->finite = pack_panels(x->values, KEYS, row_of(&p->v, x->t.b, x->t.hkv, j + lo), p->v.t, lo, hi, p->Dv);
+    int64_t step;
+    rows keys = key_rows(&x->t, j + lo, hi - lo), values = value_rows(&x->t, j + lo, hi - lo);
+    const float *k = as_floats(&keys, x->room, &step);
+    pack_transposed(x->keys, k, step, lo, hi, p->D);
+    const float *v = as_floats(&values, x->room, &step);
+    x->finite = pack_panels(x->values, KEYS, v, step, lo, hi, p->Dv);
 }
 
 /* Part `k` of `parts` of the keys and values of the block from j on, on their way to the second-level cache while the
  * products of this block run. */
 static void fetch_ahead(const task *x, int64_t j, int64_t hi, int64_t k, int64_t parts)
 {
-    const att_attention_problem *p = x->p;
-    int64_t rows = hi - j < KEYS ? hi - j : KEYS;
-    for (int64_t r = rows * k / parts; r < rows * (k + 1) / parts; r++) {
-        fetch_row(row_of(&p->k, x->t.b, x->t.hkv, j + r), p->D);
-        fetch_row(row_of(&p->v, x->t.b, x->t.hkv, j + r), p->Dv);
-    }
+    int64_t all = hi - j < KEYS ? hi - j : KEYS, from = all * k / parts, to = all * (k + 1) / parts;
+    rows keys = key_rows(&x->t, j + from, to - from), values = value_rows(&x->t, j + from, to - from);
+    fetch(&keys);
+    fetch(&values);
 }
 
 /* The keys that some query of the task may see. */
@@ -124,14 +131,30 @@ static void task_range(const task *x, int64_t *lo, int64_t *hi)
     att_attention_range(x->p, x->t.b, x->i + x->n - 1, &other, hi);
 }
 
+/* o of row r of the task = factor times its sum. */
+static void store_row(const task *x, int64_t r, float factor)
+{
+    const att_attention_problem *p = x->p;
+    const float *from = x->o + r * x->width;
+    const vf f = vf_set1(factor);
+    int64_t at = x->t.b * p->o.b + x->t.h * p->o.h + (x->i + r) * p->o.t;
+    for (int64_t d = 0; d < p->Dv; d += VF_LANES) {
+        vf o = vf_mul(f, vf_load(from + d));
+        int64_t n = p->Dv - d < VF_LANES ? p->Dv - d : VF_LANES;
+        switch (p->dtype) {
+        case ATT_BF16: vf_to_bf16_n((uint16_t *)p->o.data + at + d, o, n); break;
+        case ATT_F16: vf_to_f16_n((uint16_t *)p->o.data + at + d, o, n); break;
+        default: vf_store_some((float *)p->o.data + at + d, o, n); break;
+        }
+    }
+}
+
 static void end_rows(const task *x)
 {
     const att_attention_problem *p = x->p;
     for (int64_t r = 0; r < x->n; r++) {
-        float l = x->l[r], *o = row_of(&p->o, x->t.b, x->t.h, x->i + r);
-        const vf up = vf_set1(l == 0 ? 0 : 1 / l);
-        for (int64_t d = 0; d < p->Dv; d += VF_LANES)
-            vf_store_some(o + d, vf_mul(up, vf_load(x->o + r * x->width + d)), p->Dv - d);
+        float l = x->l[r];
+        store_row(x, r, l == 0 ? 0 : 1 / l);
         x->l[r] = l == 0 ? -INFINITY : (float)((double)x->m[r] / LOG2E + log((double)l));
         if (p->lse.data) *row_of(&p->lse, x->t.b, x->t.h, x->i + r) = x->l[r];
     }

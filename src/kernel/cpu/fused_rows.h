@@ -57,16 +57,6 @@ static inline void mask_row(float *e, const uint8_t *mask, int64_t step, int64_t
     }
 }
 
-static inline int64_t lanes_down(int64_t c)
-{
-    return c / VF_LANES * VF_LANES;
-}
-
-static inline int64_t lanes_up(int64_t c)
-{
-    return lanes_down(c + VF_LANES - 1);
-}
-
 static inline void fill(float *x, float value, int64_t lo, int64_t hi)
 {
     for (int64_t c = lo; c < hi; c++) x[c] = value;
