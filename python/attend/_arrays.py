@@ -26,7 +26,7 @@ def as_array(x: Arrays, name: str, dtype: np.dtype[Any] | None = None) -> Array:
         array = x
     elif hasattr(x, "__dlpack__"):
         try:
-            array = np.from_dlpack(x)
+            array = np.from_dlpack(x)  # type: ignore[arg-type]
         except (BufferError, RuntimeError, TypeError) as reason:
             raise ValueError(f"{name}: {type(x).__name__} that cannot be read in place: {reason}") from None
     elif hasattr(x, "__array__") or isinstance(x, (np.ndarray, memoryview)):
@@ -53,9 +53,9 @@ def dense_rows(array: Array) -> Array:
 
 def as_mask(x: Arrays, name: str) -> Array:
     """A mask as bytes: non-zero may attend."""
-    array = as_array(x, name)
+    array: Array = as_array(x, name)
     if array.dtype == np.bool_ or array.dtype == np.uint8:
         return array
     if array.dtype.kind not in "iuf":
         raise ValueError(f"{name}: {array.dtype}, expected booleans or numbers")
-    return array != 0
+    return np.not_equal(array, 0)

@@ -83,7 +83,7 @@ static att_status make_workspace(request *r)
     if (status != ATT_OK || bytes == 0) return status;
     r->workspace.bytes = (bytes + 63) / 64 * 64;
     r->workspace.data = aligned_alloc(64, r->workspace.bytes);
-    return ATT_OK;
+    return r->workspace.data ? ATT_OK : ATT_E_MEMORY;
 }
 
 typedef att_status function(request *r);
@@ -103,13 +103,11 @@ static PyObject *run(PyObject *args, function *f)
     request r;
     PyObject *result = NULL;
     if (begin(&r, args) == 0) {
-        att_status status;
-        Py_BEGIN_ALLOW_THREADS status = make_workspace(&r);
-        if (status == ATT_OK && r.workspace.bytes && !r.workspace.data) status = ATT_E_MEMORY;
+        PyThreadState *interpreter = PyEval_SaveThread();
+        att_status status = make_workspace(&r);
         if (status == ATT_OK) status = f(&r);
-        Py_END_ALLOW_THREADS if (status == ATT_E_MEMORY) PyErr_NoMemory();
-        else if (status != ATT_OK) core_raise(status);
-        else result = Py_NewRef(Py_None);
+        PyEval_RestoreThread(interpreter);
+        result = status == ATT_OK ? Py_NewRef(Py_None) : core_raise(status);
     }
     finish(&r);
     return result;

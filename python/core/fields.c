@@ -126,11 +126,11 @@ PyObject *core_names(const core_field *fields)
 PyObject *core_raise(att_status status)
 {
     PyObject *kind = PyExc_ValueError;
-    if (status == ATT_E_MEMORY) kind = PyExc_MemoryError;
     if (status == ATT_E_IO) kind = PyExc_OSError;
     if (status == ATT_E_MISSING) kind = PyExc_FileNotFoundError;
     if (status == ATT_E_DIVERGED) kind = PyExc_ArithmeticError;
     if (status == ATT_E_INTERRUPTED) kind = PyExc_KeyboardInterrupt;
+    if (status == ATT_E_MEMORY) return PyErr_NoMemory();
     PyErr_SetString(kind, att_last_error());
     return NULL;
 }
