@@ -21,6 +21,8 @@ ATT_API att_status att_copy(const att_exec *exec, const att_view *y, const att_v
 ATT_API att_status att_fill(const att_exec *exec, const att_view *y, double value);
 /* y = alpha * x + beta * y; with beta = 0 the old y is not read. */
 ATT_API att_status att_axpby(const att_exec *exec, const att_view *y, double alpha, const att_view *x, double beta);
+/* y = a + b. y may be a or b. */
+ATT_API att_status att_add(const att_exec *exec, const att_view *y, const att_view *a, const att_view *b);
 /* y = a * b, or y += a * b. */
 ATT_API att_status att_multiply(const att_exec *exec, const att_view *y, const att_view *a, const att_view *b,
                                 int accumulate);

@@ -23,6 +23,7 @@ typedef struct att_logit_row {
 
 typedef struct att_rows_kernels {
     void (*axpby)(float *y, float alpha, const float *x, float beta, int64_t n);
+    void (*add)(float *y, const float *a, const float *b, int64_t n);
     void (*multiply)(float *y, const float *a, const float *b, int accumulate, int64_t n);
     void (*exp)(float *y, const float *x, int64_t n);
     void (*activation)(att_activation act, float *y, const float *x, int64_t n);

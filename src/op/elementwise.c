@@ -69,6 +69,26 @@ att_status att_fill(const att_exec *exec, const att_view *y, double value)
     return ATT_OK;
 }
 
+static void add_run(const void *ctx, void *const *p, int64_t n, int64_t index)
+{
+    (void)index;
+    const call *c = ctx;
+    if (c->is_double)
+        att_ref_add_f64(p[0], p[1], p[2], n);
+    else
+        c->k->add(p[0], p[1], p[2], n);
+}
+
+att_status att_add(const att_exec *exec, const att_view *y, const att_view *a, const att_view *b)
+{
+    ATT_TRY(att_require_real("y", y));
+    ATT_TRY(att_require_like("a", a, y));
+    ATT_TRY(att_require_like("b", b, y));
+    call c = make_call(exec, y);
+    att_strided_run(exec, &(att_strided){.fn = add_run, .ctx = &c, .operands = 3, .view = {y, a, b}});
+    return ATT_OK;
+}
+
 static void multiply_run(const void *ctx, void *const *p, int64_t n, int64_t index)
 {
     (void)index;

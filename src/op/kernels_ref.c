@@ -4,6 +4,7 @@
 
 const att_rows_kernels att_rows_ref = {
     .axpby = att_ref_axpby_f32,
+    .add = att_ref_add_f32,
     .multiply = att_ref_multiply_f32,
     .exp = att_ref_exp_f32,
     .activation = att_ref_activation_f32,

@@ -173,8 +173,7 @@ att_node *att_tape_add(att_tape *tape, att_node *a, att_node *b)
     att_node *y;
     if (tape->status != ATT_OK) return &tape->dead;
     TAPE_TRY(tape, new_binary(tape, a, b, add_backward, &y));
-    TAPE_TRY(tape, att_copy(&tape->exec, &y->value, &a->value, 0));
-    TAPE_TRY(tape, att_copy(&tape->exec, &y->value, &b->value, 1));
+    TAPE_TRY(tape, att_add(&tape->exec, &y->value, &a->value, &b->value));
     return y;
 }
 

@@ -132,6 +132,25 @@ static void test_copy_is_exact_and_ignores_old(void **state)
     both_free(&x);
 }
 
+static void test_add(void **state)
+{
+    att_isa isa[8];
+    int isas = testable_isas(isa);
+    (void)state;
+    for (int64_t n = 0; n < 70; n += 3)
+        for (int i = 0; i < isas; i++)
+            for (int in_place = 0; in_place < 2; in_place++) {
+                both y = both_new(n, 1, 1.0), a = both_new(n, 2, 1.0), b = both_new(n, 3, 1.0);
+                att_view va = both_view(&a, ATT_F32, 1, &n), vb = both_view(&b, ATT_F32, 1, &n);
+                att_view vy = in_place ? va : both_view(&y, ATT_F32, 1, &n);
+                assert_ok(att_add(&(att_exec){.isa = isa[i]}, &vy, &va, &vb));
+                for (int64_t j = 0; j < n; j++) assert_true(((float *)vy.data)[j] == (float)a.d[j] + (float)b.d[j]);
+                both_free(&y);
+                both_free(&a);
+                both_free(&b);
+            }
+}
+
 static void test_multiply(void **state)
 {
     att_isa isa[8];
@@ -293,6 +312,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_strides),
         cmocka_unit_test(test_copy_is_exact_and_ignores_old),
+        cmocka_unit_test(test_add),
         cmocka_unit_test(test_multiply),
         cmocka_unit_test(test_activation_parity),
         cmocka_unit_test(test_activation_gradients),

@@ -102,6 +102,14 @@ static inline void copy_strided(float *dst, int64_t dst_row, const float *src, i
             for (int64_t j = 0; j < cols; j++) dst[i * dst_row + j] = src[i * row + j * col];
 }
 
+/* dst[i * GEMM_MR + j] = src[i * row + j] for k rows of m <= GEMM_MR columns. Whole vectors are stored: what one writes
+ * too much is where the next row goes, and the last row is exact. */
+static inline void copy_narrow(float *dst, const float *src, int64_t row, int64_t k, int64_t m)
+{
+    for (int64_t i = 0; i < k - 1; i++) vf_store(dst + i * GEMM_MR, vf_load_n(src + i * row, m));
+    for (int64_t j = 0; k > 0 && j < m; j++) dst[(k - 1) * GEMM_MR + j] = src[(k - 1) * row + j];
+}
+
 static inline void pack_a(float *dst, att_gemm_layout layout, int64_t k_at, const float *a, int64_t a_row,
                           int64_t a_col, int64_t rows, int64_t k)
 {
@@ -112,7 +120,11 @@ static inline void pack_a(float *dst, att_gemm_layout layout, int64_t k_at, cons
     int64_t tiles = gemm_tiles(rows);
     for (int64_t i = 0, row = 0; i < tiles; i++) {
         int64_t m = gemm_tile_rows(rows, tiles, i);
-        copy_strided(dst + (i * GEMM_KC + k_at) * GEMM_MR, GEMM_MR, a + row * a_row, a_col, a_row, k, m);
+        float *to = dst + (i * GEMM_KC + k_at) * GEMM_MR;
+        if (a_row == 1 && m < VF_LANES)
+            copy_narrow(to, a + row * a_row, a_col, k, m);
+        else
+            copy_strided(to, GEMM_MR, a + row * a_row, a_col, a_row, k, m);
         row += m;
     }
 }

@@ -30,6 +30,13 @@ static void axpby(float *y, float alpha, const float *x, float beta, int64_t n)
     }
 }
 
+static void add(float *y, const float *a, const float *b, int64_t n)
+{
+    int64_t i = 0;
+    for (; i + VF_LANES <= n; i += VF_LANES) vf_store(y + i, vf_add(vf_load(a + i), vf_load(b + i)));
+    for (; i < n; i++) y[i] = a[i] + b[i];
+}
+
 VF_INLINE void multiply_lanes(float *y, const float *a, const float *b, const int accumulate, int64_t n)
 {
     vf va = vf_load_some(a, n), vb = vf_load_some(b, n);
@@ -457,6 +464,7 @@ void ATT_VARIANT(att_register_rows)(att_rows_kernels *t)
 {
     *t = (att_rows_kernels){
         .axpby = axpby,
+        .add = add,
         .multiply = multiply,
         .exp = exponential,
         .activation = activation,

@@ -17,6 +17,12 @@ void ATT_REF(axpby)(real *y, real alpha, const real *x, real beta, int64_t n)
     for (int64_t i = 0; i < n; i++) y[i] = beta == 0 ? alpha * x[i] : alpha * x[i] + beta * y[i];
 }
 
+/* y_i = a_i + b_i */
+void ATT_REF(add)(real *y, const real *a, const real *b, int64_t n)
+{
+    for (int64_t i = 0; i < n; i++) y[i] = a[i] + b[i];
+}
+
 /* y = a b, or y += a b */
 void ATT_REF(multiply)(real *y, const real *a, const real *b, int accumulate, int64_t n)
 {

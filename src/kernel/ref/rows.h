@@ -2,6 +2,7 @@
 
 /* Elementwise; n adjacent elements. */
 void ATT_REF(axpby)(real *y, real alpha, const real *x, real beta, int64_t n);
+void ATT_REF(add)(real *y, const real *a, const real *b, int64_t n);
 void ATT_REF(multiply)(real *y, const real *a, const real *b, int accumulate, int64_t n);
 void ATT_REF(exp)(real *y, const real *x, int64_t n);
 void ATT_REF(activation)(att_activation act, real *y, const real *x, int64_t n);
