@@ -13,6 +13,8 @@
     ROW(data)                                                                                                          \
     ROW(demo)                                                                                                          \
     ROW(evaluate)                                                                                                      \
+    ROW(fill)                                                                                                          \
+    ROW(generate)                                                                                                      \
     ROW(help)                                                                                                          \
     ROW(plot)                                                                                                          \
     ROW(inspect)                                                                                                       \

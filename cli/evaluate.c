@@ -6,6 +6,7 @@
 
 #include <attend/translator.h>
 
+#include "evaluate.h"
 #include "lengths.h"
 
 static struct {
@@ -23,7 +24,7 @@ static const cli_option options[] = {
     {"batch",            0,   CLI_INT,    &set.batch,            "N",    "lines translated at once", .min = 1, .max = 4096},
     {"source-column",    0,   CLI_INT,    &set.source_column,    "N",    "column of the source; 0: as in training", .min = 0, .max = 1000},
     {"target-column",    0,   CLI_INT,    &set.target_column,    "N",    "column of the target; 0: as in training", .min = 0, .max = 1000},
-    {"limit",            0,   CLI_INT,    &set.limit,            "N",    "only the first N pairs; 0: all", .min = 0, .max = 1e12},
+    {"limit",            0,   CLI_INT,    &set.limit,            "N",    "only the first N pairs, or windows of a language model; 0: all", .min = 0, .max = 1e12},
     {"loss-only",        0,   CLI_FLAG,   &set.loss_only,        NULL,   "do not translate: loss, perplexity and accuracy"},
     {"output",           'o', CLI_STRING, &set.output,           "FILE", "write the translations here"},
     {"by-length",        0,   CLI_STRING, &set.by_length,        "FILE", "draw BLEU against the length of the source"},
@@ -157,6 +158,7 @@ static int run(int argc, char **argv)
     if (set.against && !set.by_length) return cli_wrong("--against: only with --by-length FILE");
     if (set.loss_only && (set.by_length || set.output))
         return cli_wrong("--loss-only: makes no translations for --output or --by-length");
+    if (evaluate_is_language(argv[0])) return evaluate_language(argv[0], argc > 1 ? argv[1] : NULL, set.limit);
     att_status st = att_translator_load(argv[0], &exec, NULL, &t);
     if (st != ATT_OK) return cli_fail(st);
     st = read_pairs(t, argc > 1 ? argv[1] : NULL, &pairs);
@@ -174,10 +176,10 @@ static int run(int argc, char **argv)
 const cli_command cmd_evaluate = {
     .name = "evaluate",
     .operands = "MODEL [DATA]",
-    .summary = "measure a model on sentence pairs",
+    .summary = "measure a model on text it has not seen",
     .help = "DATA is a file of tab-separated pairs or SOURCE,TARGET: two line-aligned files; without it the\n"
             "test set of the model's recipe. BLEU and chrF are sacreBLEU's, on detokenised, cased text with a\n"
-            "single reference.",
+            "single reference. For a language model DATA is a file of text: loss, perplexity, bits a byte.",
     .options = options,
     .min_operands = 1,
     .max_operands = 2,

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include <attend/file.h>
+#include <attend/language.h>
 #include <attend/translator.h>
 
 static struct {
@@ -140,7 +141,8 @@ static int train(att_recipe *recipe)
     att_training_hooks hooks = {.progress = on_progress, .validated = on_validated, .note = on_note, .ctx = recipe};
     cli_catch_interrupt();
     cli_progress_begin((double)recipe->train.steps, "steps");
-    att_status st = att_train_translator(recipe, &exec, set.resume, &hooks);
+    att_status st = recipe->task == ATT_TASK_TRANSLATION ? att_train_translator(recipe, &exec, set.resume, &hooks)
+                                                         : att_train_language(recipe, &exec, set.resume, &hooks);
     cli_progress_end();
     if (st == ATT_OK) st = keep_recipe(recipe);
     return st == ATT_OK ? report(recipe) : cli_fail(st);

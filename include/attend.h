@@ -7,6 +7,7 @@
 #include <attend/exec.h>
 #include <attend/export.h>
 #include <attend/file.h>
+#include <attend/language.h>
 #include <attend/measure.h>
 #include <attend/mechanism.h>
 #include <attend/memory.h>

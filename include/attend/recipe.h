@@ -10,6 +10,7 @@
 ATT_BEGIN
 
 enum { ATT_TASK_TRANSLATION, ATT_TASK_LANGUAGE_MODEL, ATT_TASK_MASKED_LANGUAGE_MODEL };
+enum { ATT_UNIT_TEXT, ATT_UNIT_LINES };
 enum { ATT_MODEL_SEQ2SEQ, ATT_MODEL_TRANSFORMER };
 enum { ATT_METRIC_LOSS, ATT_METRIC_BLEU, ATT_METRIC_CHRF, ATT_METRIC_EXACT };
 
@@ -21,6 +22,8 @@ typedef struct att_recipe {
         char *synthetic;                          /* instead of files: dates, copy or reverse */
         int64_t synthetic_train, synthetic_valid; /* pairs made of it */
         int64_t max_length;                       /* longer training pairs (in tokens, either side) are left out */
+        int unit;                                 /* of a language model's files: ATT_UNIT_TEXT or ATT_UNIT_LINES */
+        double valid_share; /* of a language model's training file, its end, when there is no other for validation */
     } data;
     struct {
         int tokenizer; /* att_token_unit */

@@ -10,6 +10,7 @@ static const char *const moments[] = {"before", "after", NULL};
 static const char *const schedules[] = {"constant", "inverse-sqrt", "plateau", "cosine", NULL};
 static const char *const metrics[] = {"loss", "bleu", "chrf", "exact", NULL};
 static const char *const tasks[] = {"translation", "language-model", "masked-language-model", NULL};
+static const char *const units[] = {"text", "lines", NULL};
 static const char *const kinds[] = {"seq2seq", "transformer", NULL};
 static const char *const positions[] = {"sine", "sine-halves", "learned", "rotary", "alibi", "none", NULL};
 static const char *const norms[] = {"post", "pre", NULL};
@@ -31,6 +32,9 @@ static const att_option options[] = {
     {"data.synthetic_train", ATT_OPTION_INT, AT(data.synthetic_train), "20000", 1, 1e9, NULL, "synthetic training pairs"},
     {"data.synthetic_valid", ATT_OPTION_INT, AT(data.synthetic_valid), "1000", 1, 1e9, NULL, "synthetic validation pairs"},
     {"data.max_length", ATT_OPTION_INT, AT(data.max_length), "60", 1, 100000, NULL, "longer training pairs (tokens, either side) are left out"},
+
+    {"data.unit", ATT_OPTION_CHOICE, AT(data.unit), "text", 0, 0, units, "language models: a file is one text, or each of its lines is one"},
+    {"data.valid_share", ATT_OPTION_REAL, AT(data.valid_share), "0.1", 0, 0.9, NULL, "language models without data.valid: share of data.train, at its end, kept for it"},
 
     {"text.tokenizer", ATT_OPTION_CHOICE, AT(text.tokenizer), "bpe", 0, 0, tokenizers, "what a token is"},
     {"text.normalise", ATT_OPTION_CHOICE, AT(text.normalise), "plain", 0, 0, normalisations, "plain: NFKC, case kept; tutorial: lower case, a-z, punctuation apart"},
@@ -80,7 +84,7 @@ static const att_option options[] = {
     {"train.seed", ATT_OPTION_INT, AT(train.seed), "1", 0, 9e15, NULL, "where all random numbers start"},
     {"train.steps", ATT_OPTION_INT, AT(train.steps), "10000", 1, 1e12, NULL, "optimiser steps"},
     {"train.batch_tokens", ATT_OPTION_INT, AT(run.batch_tokens), "2048", 1, 1e9, NULL, "most target tokens of a batch, padding counted"},
-    {"train.batch_sentences", ATT_OPTION_INT, AT(run.batch_sentences), "256", 1, 1e6, NULL, "most pairs of a batch"},
+    {"train.batch_sentences", ATT_OPTION_INT, AT(run.batch_sentences), "256", 1, 1e6, NULL, "most pairs of a batch; of a language model windows of model.context tokens"},
     {"train.accumulate", ATT_OPTION_INT, AT(train.accumulate), "1", 1, 10000, NULL, "batches summed for one step"},
     {"train.lr", ATT_OPTION_REAL, AT(train.lr), "1e-3", 1e-12, 100, NULL, "largest learning rate"},
     {"train.schedule", ATT_OPTION_CHOICE, AT(train.schedule), "constant", 0, 0, schedules, "of the learning rate after the warm-up"},
@@ -96,7 +100,7 @@ static const att_option options[] = {
     {"train.average", ATT_OPTION_REAL, AT(train.average), "0", 0, 0.9999999, NULL, "decay of the moving average of the weights that is validated and kept; 0: none"},
     {"train.smoothing", ATT_OPTION_REAL, AT(run.smoothing), "0", 0, 0.99, NULL, "of labels"},
     {"train.validate_every", ATT_OPTION_INT, AT(train.validate_every), "1000", 1, 1e12, NULL, "steps"},
-    {"train.valid_sentences", ATT_OPTION_INT, AT(run.valid_sentences), "500", 1, 1e9, NULL, "translated at a validation, from the start of the set"},
+    {"train.valid_sentences", ATT_OPTION_INT, AT(run.valid_sentences), "500", 1, 1e9, NULL, "translated at a validation, from the start of the set; of a language model windows"},
     {"train.metric", ATT_OPTION_CHOICE, AT(run.metric), "bleu", 0, 0, metrics, "chooses the best checkpoint and stops early"},
     {"train.patience", ATT_OPTION_INT, AT(train.patience), "0", 0, 1e9, NULL, "validations without a new best before stopping; 0: never"},
     {"train.save_every", ATT_OPTION_INT, AT(train.save_every), "500", 0, 1e12, NULL, "steps between writes of last.att, besides validations"},

@@ -5,6 +5,7 @@
 #include <attend/file.h>
 
 #include "task/dataset.h"
+#include "task/run.h"
 #include "task/translator.h"
 
 #define VALID_BATCH_SENTENCES 256
@@ -20,34 +21,7 @@ typedef struct training {
     att_metadata metadata[4];
 } training;
 
-static void note(const training *j, const char *format, ...) ATT_PRINTF(2, 3);
-static void note(const training *j, const char *format, ...)
-{
-    char text[256];
-    va_list ap;
-    if (!j->hooks || !j->hooks->note) return;
-    va_start(ap, format);
-    vsnprintf(text, sizeof text, format, ap);
-    va_end(ap);
-    j->hooks->note(j->hooks->ctx, text);
-}
-
 /* ---- vocabularies ---- */
-
-static att_status train_tokenizer(const att_recipe *r, const char *side, const att_text *lines, int64_t n,
-                                  att_tokenizer **out)
-{
-    att_tokenizer_desc desc = {.kind = (att_token_unit)r->text.tokenizer,
-                               .normalise = (att_normalise)r->text.normalise,
-                               .vocabulary = r->text.vocabulary,
-                               .min_count = r->text.min_count,
-                               .coverage = r->text.coverage};
-    att_status status = att_tokenizer_train(&desc, lines, n, NULL, out);
-    if (status != ATT_E_VALUE) return status;
-    char reason[384];
-    snprintf(reason, sizeof reason, "%s", att_last_error());
-    return att_fail(status, "text (%s): %s", side, reason);
-}
 
 static att_status train_tokenizers(const training *j, att_tokenizer **source, att_tokenizer **target)
 {
@@ -55,64 +29,17 @@ static att_status train_tokenizers(const training *j, att_tokenizer **source, at
     void *block;
     *source = *target = NULL;
     if (!j->recipe->text.shared) {
-        ATT_TRY(train_tokenizer(j->recipe, "source", j->train.source, n, source));
-        return train_tokenizer(j->recipe, "target", j->train.target, n, target);
+        ATT_TRY(att_run_tokenizer(j->recipe, "source", j->train.source, n, source));
+        return att_run_tokenizer(j->recipe, "target", j->train.target, n, target);
     }
     ATT_TRY(att_new_array(NULL, (size_t)n * 2, sizeof(att_text), &block));
     att_text *both = block;
     memcpy(both, j->train.source, (size_t)n * sizeof *both);
     memcpy(both + n, j->train.target, (size_t)n * sizeof *both);
-    att_status status = train_tokenizer(j->recipe, "both sides", both, 2 * n, source);
+    att_status status = att_run_tokenizer(j->recipe, "both sides", both, 2 * n, source);
     att_free(NULL, both, (size_t)n * 2 * sizeof *both);
     *target = *source;
     return status;
-}
-
-/* The keys that a run may change when it is continued: where things are, how long it goes on, what is kept, and how the
- * model decodes later. Any other would make it a run that no recipe describes. */
-static bool may_change(const char *key)
-{
-    static const char *const free_keys[] = {"data.folder",      "data.test",        "train.folder",  "train.steps",
-                                            "train.save_every", "train.keep_every", "train.patience"};
-    for (size_t i = 0; i < sizeof free_keys / sizeof *free_keys; i++)
-        if (strcmp(key, free_keys[i]) == 0) return true;
-    return strncmp(key, "decode.", strlen("decode.")) == 0;
-}
-
-/* The value inside {"section":{"name":value}}, or {"name":value} for a key without a section. */
-static void value_inside(const char *json, const char *key, char *out, size_t room)
-{
-    bool section = strchr(key, '.') != NULL;
-    size_t before = strlen(key) + (section ? strlen("{\"\":{\"\":") - 1 : strlen("{\"\":")), after = section ? 2 : 1;
-    snprintf(out, room, "%.*s", (int)(strlen(json) - before - after), json + before);
-}
-
-static att_status refuse_change(const att_options *one, const att_recipe *now, const att_recipe *then, const char *path)
-{
-    const char *key = one->option[0].key;
-    char *a = NULL, *b = NULL, found[128], expected[128];
-    att_status status = att_options_to_json(one, now, &a);
-    if (status == ATT_OK) status = att_options_to_json(one, then, &b);
-    if (status == ATT_OK) {
-        value_inside(a, key, found, sizeof found);
-        value_inside(b, key, expected, sizeof expected);
-        status =
-            att_fail(ATT_E_VALUE, "%s: %s, expected %s as in %s, which is to be resumed", key, found, expected, path);
-    }
-    att_string_free(a);
-    att_string_free(b);
-    return status;
-}
-
-static att_status check_unchanged(const att_recipe *now, const att_recipe *then, const char *path)
-{
-    const att_options *table = att_recipe_options();
-    for (int64_t i = 0; i < table->count; i++) {
-        const att_options one = {&table->option[i], 1, table->bytes, 0};
-        if (!may_change(one.option->key) && !att_options_equal(&one, now, then))
-            return refuse_change(&one, now, then, path);
-    }
-    return ATT_OK;
 }
 
 /* When a run is continued its vocabularies come from the checkpoint: they do not depend on the data being found again.
@@ -121,12 +48,10 @@ static att_status resumed_parts(training *j)
 {
     char path[4096];
     att_translator *old;
-    int n = snprintf(path, sizeof path, "%s/last.att", j->recipe->run.folder);
-    ATT_REQUIRE(n > 0 && (size_t)n < sizeof path, ATT_E_VALUE, "train.folder: the path is too long");
-    ATT_REQUIRE(att_file_exists(path), ATT_E_MISSING, "%s: no such file, so there is nothing to resume", path);
+    ATT_TRY(att_run_checkpoint(j->recipe, path, sizeof path));
     ATT_TRY(att_translator_load(path, &j->exec, NULL, &old));
     att_pair_model model;
-    att_status status = check_unchanged(j->recipe, &old->recipe, path);
+    att_status status = att_run_unchanged(j->recipe, &old->recipe, path);
     if (status == ATT_OK)
         status = att_pair_model_create(j->recipe, att_tokenizer_size(old->source), att_tokenizer_size(old->target), 1,
                                        NULL, &model);
@@ -248,11 +173,12 @@ static att_status prepare(training *j, int resume)
     ATT_REQUIRE(*r->run.folder, ATT_E_VALUE, "train.folder: empty, expected where the run is to be kept");
     ATT_TRY(att_recipe_pairs(r, "train", &j->train));
     ATT_TRY(att_recipe_pairs(r, "valid", &j->valid));
-    note(j, "%lld training pairs, %lld for validation", (long long)j->train.count, (long long)j->valid.count);
+    att_run_note(j->hooks, "%lld training pairs, %lld for validation", (long long)j->train.count,
+                 (long long)j->valid.count);
     ATT_TRY(resume ? resumed_parts(j) : fresh_parts(j));
-    note(j, "vocabularies of %lld and %lld tokens, %lld parameters", (long long)att_tokenizer_size(j->t->source),
-         (long long)att_tokenizer_size(j->t->target),
-         (long long)att_params_elements(att_pair_model_params(&j->t->model)));
+    att_run_note(j->hooks, "vocabularies of %lld and %lld tokens, %lld parameters",
+                 (long long)att_tokenizer_size(j->t->source), (long long)att_tokenizer_size(j->t->target),
+                 (long long)att_params_elements(att_pair_model_params(&j->t->model)));
     ATT_TRY(make_metadata(j));
     return att_dataset_create(&j->train, j->t->source, j->t->target, r->data.max_length, &j->data);
 }

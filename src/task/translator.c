@@ -1,11 +1,11 @@
 #include "task/translator.h"
 
+#include "task/model_file.h"
+
 #include <stdio.h>
 #include <string.h>
 
 #include <attend/file.h>
-
-#define MODEL_PREFIX "model."
 
 att_status att_translator_assemble(const att_recipe *recipe, att_tokenizer *source, att_tokenizer *target,
                                    att_pair_model model, const att_exec *exec, const att_allocator *allocator,
@@ -83,38 +83,12 @@ void att_translate_defaults(const att_translator *t, att_translate_options *o)
 
 /* ---- loading ---- */
 
-static att_status required(const att_file *file, const char *path, const char *key, const char **out)
-{
-    *out = att_file_metadata(file, key);
-    ATT_REQUIRE(*out, ATT_E_FORMAT, "%s: not a translation model: its metadata lacks '%s'", path, key);
-    return ATT_OK;
-}
-
-static att_status load_weights(const att_file *file, const char *path, att_params *params)
-{
-    char name[192];
-    for (int64_t i = 0; i < att_params_count(params); i++) {
-        const att_parameter *p = att_params_at(params, i);
-        const att_view *to = att_parameter_value(p);
-        att_view from;
-        snprintf(name, sizeof name, MODEL_PREFIX "%s", att_parameter_name(p));
-        ATT_TRY(att_file_tensor(file, name, &from));
-        bool same = from.dtype == ATT_F32 && from.ndim == to->ndim &&
-                    memcmp(from.dim, to->dim, (size_t)to->ndim * sizeof *to->dim) == 0;
-        ATT_REQUIRE(same, ATT_E_FORMAT, "%s: tensor '%s' has another shape or type than the model's configuration says",
-                    path, name);
-        memcpy(to->data, from.data, (size_t)att_view_count(to) * sizeof(float));
-    }
-    att_params_changed(params);
-    return ATT_OK;
-}
-
 static att_status load_model(const att_file *file, const char *path, const att_recipe *recipe,
                              const att_tokenizer *source, const att_tokenizer *target, const att_allocator *allocator,
                              att_pair_model *out)
 {
     ATT_TRY(att_pair_model_create(recipe, att_tokenizer_size(source), att_tokenizer_size(target), 0, allocator, out));
-    att_status status = load_weights(file, path, att_pair_model_params(out));
+    att_status status = att_model_weights(file, path, att_pair_model_params(out));
     if (status != ATT_OK) att_pair_model_destroy(out);
     return status;
 }
@@ -124,12 +98,12 @@ static att_status load_parts(const att_file *file, const char *path, const att_r
                              att_pair_model *model)
 {
     const char *json;
-    ATT_TRY(required(file, path, "attend.source_tokenizer", &json));
+    ATT_TRY(att_model_metadata(file, path, "attend.source_tokenizer", &json));
     ATT_TRY(att_tokenizer_from_json(json, strlen(json), allocator, source));
     *target = *source;
     if (!recipe->text.shared) {
         *target = NULL;
-        ATT_TRY(required(file, path, "attend.target_tokenizer", &json));
+        ATT_TRY(att_model_metadata(file, path, "attend.target_tokenizer", &json));
         ATT_TRY(att_tokenizer_from_json(json, strlen(json), allocator, target));
     }
     return load_model(file, path, recipe, *source, *target, allocator, model);
@@ -152,10 +126,10 @@ static att_status load(const att_file *file, const char *path, const att_exec *e
 {
     const char *task, *json;
     att_recipe recipe;
-    ATT_TRY(required(file, path, "attend.task", &task));
+    ATT_TRY(att_model_metadata(file, path, "attend.task", &task));
     ATT_REQUIRE(strcmp(task, "translation") == 0, ATT_E_FORMAT, "%s: its task is '%s', expected translation", path,
                 task);
-    ATT_TRY(required(file, path, "attend.recipe", &json));
+    ATT_TRY(att_model_metadata(file, path, "attend.recipe", &json));
     ATT_TRY(att_options_init(att_recipe_options(), &recipe));
     att_status status = att_options_from_json(att_recipe_options(), &recipe, json, strlen(json));
     if (status == ATT_OK) status = load_with_recipe(file, path, &recipe, exec, allocator, out);
