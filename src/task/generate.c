@@ -14,6 +14,7 @@ typedef struct writer {
     int64_t read; /* of ids, that the cache has seen; more than its length once the context slid */
     uint8_t *seen;
     att_token_chance *chance;
+    int32_t end;              /* the end-of-text token, -1: none */
     int64_t V, context, most; /* most: new tokens */
     att_transformer_cache *cache;
     char *text;             /* of what was made */
@@ -44,10 +45,10 @@ static att_status check(const att_language *l, const att_generate_options *o)
 /* Where a text starts: an end-of-text token where texts are lines, else an end of line. */
 static int32_t first_token(const att_language *l)
 {
-    int32_t id = ATT_TOKEN_EOS;
+    int32_t id = att_tokenizer_role(l->tokenizer, ATT_ROLE_EOS), line;
     int64_t n;
     if (l->recipe.data.unit == ATT_UNIT_LINES) return id;
-    return att_tokenizer_encode(l->tokenizer, "\n", 1, &id, 1, &n) == ATT_OK && n == 1 ? id : ATT_TOKEN_EOS;
+    return att_tokenizer_encode(l->tokenizer, "\n", 1, &line, 1, &n) == ATT_OK && n == 1 ? line : id;
 }
 
 static att_status read_prompt(writer *w, att_text prompt, int32_t **ids, int64_t *room)
@@ -106,12 +107,17 @@ static void release(writer *w)
     att_free(NULL, w->text, w->text_room);
 }
 
-/* Tokens that are never text: padding, unknown, the start, and the end where texts are not apart in training. */
+/* Tokens that are never text: padding, unknown, the start; and the end, where nothing in training ended. */
 static void exclude(const writer *w, float *logits)
 {
-    static const int32_t never[] = {ATT_TOKEN_PAD, ATT_TOKEN_UNK, ATT_TOKEN_BOS, ATT_TOKEN_EOS};
-    int n = w->l->recipe.data.unit == ATT_UNIT_LINES ? 3 : 4;
-    for (int i = 0; i < n; i++) logits[never[i]] = -INFINITY;
+    static const att_token_role never[] = {ATT_ROLE_PAD, ATT_ROLE_UNK, ATT_ROLE_BOS, ATT_ROLE_MASK};
+    const att_tokenizer *t = w->l->tokenizer;
+    for (size_t i = 0; i < sizeof never / sizeof *never; i++) {
+        int32_t id = att_tokenizer_role(t, never[i]);
+        if (id >= 0 && id != w->end) logits[id] = -INFINITY;
+    }
+    bool learnt_here = att_tokenizer_kind(t) <= ATT_TOKENIZER_CHAR;
+    if (learnt_here && w->l->recipe.data.unit == ATT_UNIT_TEXT) logits[w->end] = -INFINITY;
 }
 
 /* Read what was not read yet; *logits are of the token behind it. */
@@ -184,7 +190,7 @@ static att_status write_all(writer *w, att_generated *out, int (*piece)(void *ct
         w->ids[w->n++] = id;
         w->seen[id] = 1;
         out->log_probability += log_probability;
-        out->ended = id == ATT_TOKEN_EOS && !w->o->ignore_end;
+        out->ended = id == w->end && !w->o->ignore_end;
         if (piece) ATT_TRY(tell(w, false, piece, ctx));
     }
     ATT_TRY(tell(w, true, piece, ctx));
@@ -199,6 +205,7 @@ att_status att_generate(att_language *l, const att_generate_options *o, att_text
 {
     const att_transformer_config *c = att_transformer_configuration(l->model);
     writer w = {.l = l, .o = o, .V = c->target_vocabulary, .context = c->context};
+    w.end = att_tokenizer_role(l->tokenizer, ATT_ROLE_EOS);
     *out = (att_generated){0};
     ATT_TRY(check(l, o));
     att_status status = prepare(&w, prompt);

@@ -23,7 +23,7 @@ static att_status build(att_language *l, const att_recipe *recipe, int with_grad
     ATT_REQUIRE(recipe->task != ATT_TASK_TRANSLATION, ATT_E_VALUE, "task: translation, expected a language model");
     ATT_REQUIRE(recipe->kind == ATT_MODEL_TRANSFORMER, ATT_E_VALUE,
                 "model.kind: seq2seq, expected transformer for a language model");
-    l->mask = att_tokenizer_id(l->tokenizer, "[MASK]");
+    l->mask = att_tokenizer_role(l->tokenizer, ATT_ROLE_MASK);
     if (l->mask < 0) l->mask = (int32_t)att_tokenizer_size(l->tokenizer);
     att_recipe_transformer(recipe, &config);
     config.source_vocabulary = config.target_vocabulary = vocabulary(l);

@@ -32,7 +32,8 @@ static att_status append(const att_language *l, att_text text, att_windows *w)
     }
     ATT_TRY(status);
     w->n += n;
-    if (l->recipe.data.unit == ATT_UNIT_LINES) w->ids[w->n++] = ATT_TOKEN_EOS;
+    int32_t end = att_tokenizer_role(l->tokenizer, ATT_ROLE_EOS);
+    if (l->recipe.data.unit == ATT_UNIT_LINES && end >= 0) w->ids[w->n++] = end;
     return ATT_OK;
 }
 
