@@ -9,6 +9,7 @@
 #include <attend/exec.h>
 
 #include "kernel/attention.h"
+#include "kernel/decode.h"
 #include "kernel/gemm.h"
 #include "kernel/limits.h"
 #include "kernel/rnn.h"
@@ -19,6 +20,7 @@ typedef struct att_kernels {
     att_gemm_kernels gemm;
     att_attention_kernels attention;
     att_fused_kernels fused;
+    att_decode_kernels decode;
     att_rows_kernels rows;
     att_rnn_kernels rnn;
     att_limits_kernels limits;

@@ -5,6 +5,7 @@
 #include "base/parallel.h"
 #include "kernel/ref/both.h"
 #include "op/attention_check.h"
+#include "op/attention_decode.h"
 #include "op/attention_fused.h"
 #include "op/dispatch.h"
 
@@ -50,12 +51,14 @@ static size_t total_bytes(const att_attention_problem *p, const att_exec *exec)
 {
     const att_attention_kernels *fused = fused_for(p, exec);
     size_t threads = (size_t)att_threads(exec), ref = ref_bytes(p), all;
+    size_t decode = att_decode_serves(p, exec) ? att_decode_workspace(p, exec) : 0;
     if (att_fused_serves(p, exec))
         all = att_fused_workspace(p, exec);
     else if (fused)
         all = threads * fused_bytes(p, fused) + share_bytes(p, fused);
     else
-        return threads * ref;
+        all = decode ? ref : threads * ref;
+    if (decode > all) all = decode;
     return all > ref ? all : ref;
 }
 
@@ -214,15 +217,16 @@ att_status att_attention_forward(const att_attention_desc *desc, const att_exec 
     const att_attention_kernels *fused = fused_for(&p, exec);
     bool packed = att_fused_serves(&p, exec);
     clear_column_sums(out);
-    if (!packed && !fused) {
-        run_ref(&p, how, workspace, ref_forward_tile);
-        return ATT_OK;
-    }
-    if (packed) {
+    if (att_decode_serves(&p, exec)) {
+        att_decode_forward(&p, &how, workspace.data);
+    } else if (packed) {
         att_fused_forward(&p, &how, workspace.data);
-    } else {
+    } else if (fused) {
         call c = fused_call(&p, fused, workspace);
         att_parallel(&how, p.B * p.Hq * att_ceil_div(p.Tq, ATT_QUERY_BLOCK), fused_forward_tile, &c);
+    } else {
+        run_ref(&p, how, workspace, ref_forward_tile);
+        return ATT_OK;
     }
     if (p.entropy.data || p.top_keys.data || p.column_sums.data) run_ref(&p, how, workspace, gather_tile);
     return ATT_OK;
@@ -327,7 +331,10 @@ const char *att_attention_path(const att_attention_desc *desc, const att_exec *e
         [ATT_ISA_AVX2] = {"avx2 dot", "avx2 additive", "avx2 bias"},
         [ATT_ISA_AVX512] = {"avx512 dot", "avx512 additive", "avx512 bias"},
     };
+    static const char *const decode[] = {
+        [ATT_ISA_PORTABLE] = "portable decode", [ATT_ISA_AVX2] = "avx2 decode", [ATT_ISA_AVX512] = "avx512 decode"};
     att_attention_problem p;
     if (att_attention_check_in(desc, in, &p) != ATT_OK) return "none";
+    if (att_decode_serves(&p, exec)) return decode[att_kernels_for(exec)->isa];
     return fused_for(&p, exec) || att_fused_serves(&p, exec) ? names[att_kernels_for(exec)->isa][p.desc.score] : "ref";
 }

@@ -33,12 +33,15 @@ void att_register_fused_backward_avx512(att_fused_kernels *t);
 void att_register_rows_portable(att_rows_kernels *t);
 void att_register_rnn_portable(att_rnn_kernels *t);
 void att_register_limits_portable(att_limits_kernels *t);
+void att_register_decode_portable(att_decode_kernels *t);
 void att_register_rows_avx2(att_rows_kernels *t);
 void att_register_rnn_avx2(att_rnn_kernels *t);
 void att_register_limits_avx2(att_limits_kernels *t);
+void att_register_decode_avx2(att_decode_kernels *t);
 void att_register_rows_avx512(att_rows_kernels *t);
 void att_register_rnn_avx512(att_rnn_kernels *t);
 void att_register_limits_avx512(att_limits_kernels *t);
+void att_register_decode_avx512(att_decode_kernels *t);
 
 static void register_portable(att_kernels *t)
 {
@@ -51,6 +54,7 @@ static void register_portable(att_kernels *t)
     att_register_rows_portable(&t->rows);
     att_register_rnn_portable(&t->rnn);
     att_register_limits_portable(&t->limits);
+    att_register_decode_portable(&t->decode);
 }
 
 #if defined(ATT_HAVE_X86)
@@ -65,6 +69,7 @@ static void register_avx2(att_kernels *t)
     att_register_rows_avx2(&t->rows);
     att_register_rnn_avx2(&t->rnn);
     att_register_limits_avx2(&t->limits);
+    att_register_decode_avx2(&t->decode);
 }
 
 static void register_avx512(att_kernels *t)
@@ -78,6 +83,7 @@ static void register_avx512(att_kernels *t)
     att_register_rows_avx512(&t->rows);
     att_register_rnn_avx512(&t->rnn);
     att_register_limits_avx512(&t->limits);
+    att_register_decode_avx512(&t->decode);
 }
 #endif
 

@@ -8,6 +8,8 @@ static const attention_case cases[] = {
     /* name        B Hq Hkv Tq  Tk   D  Dv   descriptor */
     {"plain", 2, 4, 2, 33, 65, 9, 7, {.window = ATT_WINDOW_CAUSAL, .q_offset = 30}, WITH_WEIGHTS, 0},
     {"decode", 2, 4, 2, 1, 131, 64, 64, {0}, WITH_LENGTHS, 0},
+    {"splits", 1, 8, 2, 1, 1040, 128, 136, {0}, WITH_WEIGHTS, 0},
+    {"rows", 2, 3, 1, 1, 531, 23, 41, {0}, WITH_MASK | TIME_MAJOR, 0},
     {"additive", 2, 2, 1, 5, 9, 9, 7, {.score = ATT_SCORE_ADDITIVE}, WITH_SCORE_W | WITH_BIAS, 0},
     {"sparse", 2, 2, 1, 5, 33, 9, 7, {.align = ATT_ALIGN_SPARSEMAX}, WITH_MASK | TIME_MAJOR, 0},
     {"custom", 2, 2, 1, 5, 70, 9, 7, {.score = ATT_SCORE_CUSTOM, .function = &squared_distance}, WITH_SINKS, 0},
