@@ -92,6 +92,51 @@ static void hidden_numbers_never_leak(void **state)
     suite_poison(cases, CASES);
 }
 
+/* ---- which entry of a relative table ---- */
+
+typedef struct step { /* from this distance on, up to the next one's */
+    int64_t distance, entry;
+} step;
+
+/* The entries that a query at distance y_j - x_i = -200 .. 200 gets, shown by a table that holds its own indices. */
+static void check_entries(att_relative kind, int64_t R, const step *steps, int n)
+{
+    enum { FAR = 200 };
+    float table[64], row[2 * FAR + 1], q = 0;
+    for (int64_t r = 0; r < R; r++) table[r] = (float)r;
+    char room[1 << 16];
+    att_span space = {room + (64 - (uintptr_t)room % 64) % 64, sizeof room - 64};
+    att_attention_desc desc = {.score = ATT_SCORE_NONE, .relative = kind, .q_offset = FAR};
+    att_attention_in in = {.q = att_view_4d(&q, ATT_F32, 1, 1, 1, 1),
+                           .v = att_view_4d((float[2 *FAR + 1]){0}, ATT_F32, 1, 1, 2 * FAR + 1, 1),
+                           .relative = att_view_2d(table, ATT_F32, 1, R)};
+    att_view out = att_view_4d(row, ATT_F32, 1, 1, 1, 2 * FAR + 1);
+    assert_ok(att_attention_weights(&desc, NULL, ATT_STAGE_MASKED, &out, &in, NULL, NULL, NULL, space));
+    int at = 0;
+    for (int64_t d = -FAR; d <= FAR; d++) {
+        while (at + 1 < n && steps[at + 1].distance <= d) at++;
+        assert_true(row[d + FAR] == (float)steps[at].entry);
+    }
+}
+
+/* The steps are those of T5Attention._relative_position_bucket in the package transformers, 32 buckets up to 128. */
+static void distances_fall_into_t5s_buckets(void **state)
+{
+    (void)state;
+    const step both[] = {{-200, 15}, {-90, 14}, {-63, 13}, {-45, 12}, {-31, 11}, {-22, 10}, {-15, 9}, {-11, 8},
+                         {-7, 7},    {-6, 6},   {-5, 5},   {-4, 4},   {-3, 3},   {-2, 2},   {-1, 1},  {0, 0},
+                         {1, 17},    {2, 18},   {3, 19},   {4, 20},   {5, 21},   {6, 22},   {7, 23},  {8, 24},
+                         {12, 25},   {16, 26},  {23, 27},  {32, 28},  {46, 29},  {64, 30},  {91, 31}};
+    const step back[] = {{-200, 31}, {-112, 30}, {-98, 29}, {-86, 28}, {-76, 27}, {-66, 26}, {-58, 25}, {-51, 24},
+                         {-45, 23},  {-39, 22},  {-34, 21}, {-30, 20}, {-26, 19}, {-23, 18}, {-20, 17}, {-18, 16},
+                         {-15, 15},  {-14, 14},  {-13, 13}, {-12, 12}, {-11, 11}, {-10, 10}, {-9, 9},   {-8, 8},
+                         {-7, 7},    {-6, 6},    {-5, 5},   {-4, 4},   {-3, 3},   {-2, 2},   {-1, 1},   {0, 0}};
+    const step clip[] = {{-200, 0}, {-2, 1}, {-1, 2}, {0, 3}, {1, 4}, {2, 5}, {3, 6}};
+    check_entries(ATT_RELATIVE_BUCKETS, 32, both, sizeof both / sizeof *both);
+    check_entries(ATT_RELATIVE_BUCKETS_BACKWARD, 32, back, sizeof back / sizeof *back);
+    check_entries(ATT_RELATIVE_CLIP, 7, clip, sizeof clip / sizeof *clip);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -100,6 +145,7 @@ int main(void)
         cmocka_unit_test(threads_give_the_same_bits),
         cmocka_unit_test(a_split_batch_gives_the_same_bits),
         cmocka_unit_test(hidden_numbers_never_leak),
+        cmocka_unit_test(distances_fall_into_t5s_buckets),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
