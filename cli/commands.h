@@ -19,6 +19,7 @@
     ROW(plot)                                                                                                          \
     ROW(inspect)                                                                                                       \
     ROW(score)                                                                                                         \
+    ROW(similarity)                                                                                                    \
     ROW(train)                                                                                                         \
     ROW(translate)                                                                                                     \
     ROW(version)

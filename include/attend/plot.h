@@ -85,7 +85,8 @@ ATT_API att_status att_plot_terminal(const att_terminal_desc *terminal, const at
 typedef enum att_mark {
     ATT_MARK_LINE = 0,
     ATT_MARK_POINTS = 1, /* joined by a thin line, with error bars */
-    ATT_MARK_BARS = 2    /* from 0; series of bars stand side by side */
+    ATT_MARK_BARS = 2,   /* from 0; series of bars stand side by side */
+    ATT_MARK_SCATTER = 3 /* points alone: x in any order */
 } att_mark;
 
 typedef struct att_series {

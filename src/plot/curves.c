@@ -43,13 +43,13 @@ static double legend(figure *f, double top)
             y += LEGEND_LINE;
         }
         if (f->canvas) {
-            bool bar = f->series[i].mark == ATT_MARK_BARS;
+            att_mark mark = f->series[i].mark;
             uint32_t color = att_series_color(i);
-            if (bar)
+            if (mark == ATT_MARK_BARS)
                 att_canvas_rect(f->canvas, x + 5, y + 3, 11, 11, color);
-            else
+            else if (mark != ATT_MARK_SCATTER)
                 att_canvas_line(f->canvas, x + 1, y + 8.5, x + 17, y + 8.5, 2.2, color);
-            if (f->series[i].mark == ATT_MARK_POINTS)
+            if (mark == ATT_MARK_POINTS || mark == ATT_MARK_SCATTER)
                 att_canvas_polyline(f->canvas, (double[]){x + 9, y + 8.5}, 1, 7, color);
             att_canvas_text(f->canvas, x + 24, y + 12.5, f->name.text[i],
                             &(att_text_style){.size = TEXT_SIZE, .color = ATT_INK});
@@ -197,8 +197,8 @@ static void draw_series(figure *f, int64_t k)
         draw_bars(f, k, color);
         return;
     }
-    if (s->mark == ATT_MARK_POINTS) {
-        draw_line(f, s, s->y, 1.2, att_mix(color, ATT_PAPER, 0.35));
+    if (s->mark == ATT_MARK_POINTS || s->mark == ATT_MARK_SCATTER) {
+        if (s->mark == ATT_MARK_POINTS) draw_line(f, s, s->y, 1.2, att_mix(color, ATT_PAPER, 0.35));
         draw_errors(f, s, 0, color);
         for (int64_t i = 0; i < s->n; i++) {
             double xy[2] = {at_x(f, att_series_x(s, i)), at_y(f, s->panel, s->y[i])};

@@ -52,7 +52,7 @@ static void draw_series(grid *g, int64_t k, double *smoothed)
         bool shown = !isnan(at[0]) && !isnan(at[1]);
         if (shown && s->mark == ATT_MARK_BARS)
             draw_between(g, (double[]){at[0], 0}, at, k);
-        else if (shown && !isnan(before[0]))
+        else if (shown && !isnan(before[0]) && s->mark != ATT_MARK_SCATTER)
             draw_between(g, before, at, k);
         else if (shown)
             set_dot(g, at[0], at[1], k);

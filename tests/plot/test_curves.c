@@ -165,11 +165,40 @@ static void impossible_requests(void **state)
     assert_int_equal(att_plot_curves(NULL, &good, 1, "curves.pdf"), ATT_E_VALUE);
 }
 
+/* Two points far apart: with a line between them their middle is coloured, scattered it is paper. */
+static void scattered_points_are_not_joined(void **state)
+{
+    (void)state;
+    const double x[] = {1, 0, 0.5}, y[] = {10, 0, 10};
+    for (int scatter = 0; scatter < 2; scatter++) {
+        att_series s = {.x = x, .y = y, .n = 3, .mark = scatter ? ATT_MARK_SCATTER : ATT_MARK_POINTS};
+        assert_ok(att_plot_curves(&(att_curves_desc){.scale = 1}, &s, 1, picture_path("dots.png")));
+        picture p = read_png(picture_path("dots.png"));
+        int joined = 0, dots = 0;
+        for (int i = 0; i < p.w; i++)
+            for (int j = 0; j < p.h; j++) {
+                dots += pixel(&p, i, j) == att_series_color(0);
+                joined += pixel(&p, i, j) == att_mix(att_series_color(0), ATT_PAPER, 0.35);
+            }
+        assert_true(dots >= 3 * 20);
+        assert_true(scatter ? joined == 0 : joined > 100);
+        free(p.rgb);
+        char text[2][8000] = {{0}};
+        FILE *f = fmemopen(text[scatter], sizeof text[0], "w");
+        assert_ok(att_plot_curves_terminal(NULL, NULL, &s, 1, f));
+        fclose(f);
+        int marks = count(text[scatter], "\xe2\xa0") + count(text[scatter], "\xe2\xa1") +
+                    count(text[scatter], "\xe2\xa2") + count(text[scatter], "\xe2\xa3");
+        assert_true(scatter ? marks == 3 : marks > 20);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(smoothing_equals_its_definition),
         cmocka_unit_test(lines_reach_their_points),
+        cmocka_unit_test(scattered_points_are_not_joined),
         cmocka_unit_test(gaps_cut_lines),
         cmocka_unit_test(every_mark_in_two_panels),
         cmocka_unit_test(strange_numbers_make_pictures_or_errors),
