@@ -7,6 +7,7 @@
 #include <attend/exec.h>
 #include <attend/export.h>
 #include <attend/file.h>
+#include <attend/glimpse.h>
 #include <attend/language.h>
 #include <attend/measure.h>
 #include <attend/mechanism.h>
@@ -15,6 +16,7 @@
 #include <attend/ops.h>
 #include <attend/option.h>
 #include <attend/plot.h>
+#include <attend/pointer.h>
 #include <attend/product.h>
 #include <attend/random.h>
 #include <attend/recipe.h>

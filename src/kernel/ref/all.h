@@ -6,3 +6,5 @@
 #include "kernel/ref/rnn.h"
 #include "kernel/ref/mechanism.h"
 #include "kernel/ref/addressing.h"
+#include "kernel/ref/glimpse.h"
+#include "kernel/ref/copy_mix.h"
