@@ -65,23 +65,58 @@ static void forget_lines(lines *in)
     in->n = 0;
 }
 
-static int write_attention(FILE *file, FILE *pairs, const att_translation *t)
+/* A record of `layers` layers of weights between the words that `kind` names. */
+static att_status write_record(FILE *file, const att_translation *t, att_attention_kind kind, int64_t layers,
+                               int64_t heads, const char *const *target, const float *weights)
 {
-    att_attention_record record = {.kind = ATT_ATTENTION_CROSS,
+    bool of_source = kind == ATT_ATTENTION_ENCODER, of_target = kind == ATT_ATTENTION_DECODER;
+    att_attention_record record = {.kind = kind,
                                    .source = (const char *const *)t->source,
-                                   .target = (const char *const *)t->target,
+                                   .target = target,
                                    .n_source = t->cols,
                                    .n_target = t->rows,
-                                   .layers = 1,
-                                   .heads = 1,
-                                   .rows = t->rows,
-                                   .cols = t->cols,
-                                   .weights = t->weights};
+                                   .layers = layers,
+                                   .heads = heads,
+                                   .rows = of_source ? t->cols : t->rows,
+                                   .cols = of_target ? t->rows : t->cols,
+                                   .weights = weights};
+    return att_attention_write(&record, file);
+}
+
+/* All layers and heads of a Transformer. Its decoder looks at the words before each: <s> and all but the last. */
+static att_status write_layers(FILE *file, const att_translation *t)
+{
+    const char **before = malloc((size_t)t->rows * sizeof *before);
+    if (!before) exit(cli_failed("out of memory"));
+    before[0] = "<s>";
+    for (int64_t i = 1; i < t->rows; i++) before[i] = t->target[i - 1];
+    const char *const *target = (const char *const *)t->target;
+    att_status st = write_record(file, t, ATT_ATTENTION_ENCODER, t->encoder_layers, t->heads, target, t->encoder);
+    if (st == ATT_OK)
+        st = write_record(file, t, ATT_ATTENTION_DECODER, t->decoder_layers, t->heads, before, t->decoder);
+    if (st == ATT_OK) st = write_record(file, t, ATT_ATTENTION_CROSS, t->decoder_layers, t->heads, target, t->cross);
+    free(before);
+    return st;
+}
+
+static int write_attention(FILE *file, FILE *pairs, const att_translation *t)
+{
+    const char *const *target = (const char *const *)t->target;
+    att_attention_record alignment = {.kind = ATT_ATTENTION_CROSS,
+                                      .source = (const char *const *)t->source,
+                                      .target = target,
+                                      .n_source = t->cols,
+                                      .n_target = t->rows,
+                                      .layers = 1,
+                                      .heads = 1,
+                                      .rows = t->rows,
+                                      .cols = t->cols,
+                                      .weights = t->weights};
     att_status st = ATT_OK;
     if (!t->weights && pairs) fputc('\n', pairs);
     if (!t->weights) return CLI_DONE;
-    if (file) st = att_attention_write(&record, file);
-    if (st == ATT_OK && pairs) st = att_attention_pharaoh(&record, 0, 0, pairs);
+    if (file) st = t->cross ? write_layers(file, t) : att_attention_write(&alignment, file);
+    if (st == ATT_OK && pairs) st = att_attention_pharaoh(&alignment, 0, 0, pairs);
     return st == ATT_OK ? CLI_DONE : cli_fail(st);
 }
 
@@ -216,7 +251,8 @@ const cli_command cmd_translate = {
     .summary = "translate line by line",
     .help = "Reads FILE or standard input and writes one translation a line, in order. With --n-best N each\n"
             "line gives up to N lines of number<TAB>score<TAB>text. The attention file holds one JSON object a\n"
-            "translation, which `attend plot` draws.",
+            "translation, which `attend plot` draws; a Transformer's holds three: all layers and heads of\n"
+            "its encoder, of its decoder, and of what the decoder reads of the encoder.",
     .options = options,
     .min_operands = 1,
     .max_operands = 2,

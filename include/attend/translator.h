@@ -40,7 +40,12 @@ typedef struct att_translation {
     double log_probability;  /* of all tokens, </s> included */
     int64_t rows, cols;      /* with attention: target tokens (</s> included) and source tokens (</s> included) */
     char **source, **target; /* the tokens as strings */
-    float *weights;          /* rows x cols; NULL for a model without attention */
+    float *weights;          /* rows x cols; NULL for a model without attention. A Transformer's: the mean over the
+                                heads of its last decoder layer but one */
+    int64_t encoder_layers, decoder_layers, heads;
+    float *encoder; /* a Transformer's weights: (encoder_layers, heads, cols, cols), */
+    float *decoder; /* (decoder_layers, heads, rows, rows), of the words before each: column 0 is <s>, */
+    float *cross;   /* (decoder_layers, heads, rows, cols); NULL for a recurrent model */
 } att_translation;
 
 /* Translate lines[n]; results[i * n_best + r] is translation r of line i. Free with att_translations_free. The same

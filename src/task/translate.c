@@ -144,7 +144,7 @@ static att_status keep_attention(const job *j, const line *source, const att_hyp
     out->weights = block;
     for (int64_t i = 0; i < out->rows; i++)
         memcpy(out->weights + i * out->cols, h->weights + i * Ts, (size_t)out->cols * sizeof(float));
-    return ATT_OK;
+    return att_translation_look(j->t, source->ids, source->n, h, out);
 }
 
 static att_status keep(const job *j, const line *source, const att_hypothesis *h, int64_t Ts, att_translation *out)
@@ -176,6 +176,9 @@ void att_translations_free(att_translation *results, int64_t n)
         att_free(NULL, r->source, (size_t)r->cols * sizeof *r->source);
         att_free(NULL, r->target, (size_t)r->rows * sizeof *r->target);
         att_free(NULL, r->weights, (size_t)(r->rows * r->cols) * sizeof(float));
+        att_free(NULL, r->encoder, (size_t)(r->encoder_layers * r->heads * r->cols * r->cols) * sizeof(float));
+        att_free(NULL, r->decoder, (size_t)(r->decoder_layers * r->heads * r->rows * r->rows) * sizeof(float));
+        att_free(NULL, r->cross, (size_t)(r->decoder_layers * r->heads * r->rows * r->cols) * sizeof(float));
         *r = (att_translation){0};
     }
 }

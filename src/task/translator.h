@@ -38,6 +38,10 @@ typedef struct att_search_batch {
 /* Beam search; out[b * n_best + r], fewer than n_best where the search found fewer (tokens NULL). */
 att_status att_beam_search(att_translator *t, const att_translate_options *o, const att_search_batch *batch,
                            att_hypothesis *out);
+/* With a Transformer: the weights of all its layers for this translation of source[n], into `out`, whose rows and cols
+ * are known. */
+att_status att_translation_look(att_translator *t, const int32_t *source, int64_t n, const att_hypothesis *h,
+                                att_translation *out);
 void att_hypothesis_free(const att_allocator *a, att_hypothesis *h, int64_t Ts);
 
 #endif
