@@ -8,11 +8,14 @@ from ._attention import attention, attention_grad
 from ._core import version as __version__
 from ._dense_attention import AdditiveAttention, Attention
 from ._heads import GroupQueryAttention, MultiHeadAttention
+from ._model import Model, Translation
+from ._plot import Figure, curves, plot, scatter
 from ._runtime import get_isa, get_num_threads, set_isa, set_num_threads
 from ._sdpa import scaled_dot_product_attention
 
 __all__ = [
     "__version__", "attention", "attention_grad", "scaled_dot_product_attention",
     "AdditiveAttention", "Attention", "GroupQueryAttention", "MultiHeadAttention",
+    "Model", "Translation", "Figure", "curves", "plot", "scatter",
     "get_isa", "get_num_threads", "set_isa", "set_num_threads",
 ]

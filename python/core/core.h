@@ -62,6 +62,8 @@ PyObject *core_raise(att_status status);
 /* ---- the functions, one file a subject; each table ends with an empty row ---- */
 
 extern PyMethodDef core_attention_methods[];
+extern PyMethodDef core_model_methods[];
+extern PyMethodDef core_plot_methods[];
 extern PyMethodDef core_product_methods[];
 extern PyMethodDef core_system_methods[];
 
