@@ -45,7 +45,7 @@ static att_view heads(const problem *p, att_dtype dtype, int head, int time, uin
     return bench_array(dtype, 4, (int64_t[]){p->n[B], p->n[head], p->n[time], p->n[D]}, seed);
 }
 
-/* q, k, v, o and, with a backward, the gradients; q and o of `dtype`, k and v of `cache`. */
+/* q, k, v, o and, with a backward, the gradients; q and o of `dtype`, k and v of `cache`, gradients float32. */
 static void allocate(problem *p, att_dtype dtype, att_dtype cache)
 {
     const int64_t *n = p->n;
@@ -60,10 +60,10 @@ static void allocate(problem *p, att_dtype dtype, att_dtype cache)
     p->out.o = heads(p, dtype, HQ, TQ, 0);
     if (!p->backward) return;
     p->out.lse = bench_array(ATT_F32, 3, (int64_t[]){n[B], n[HQ], n[TQ]}, 0);
-    p->grad.d_o = heads(p, dtype, HQ, TQ, 7);
-    p->grad.dq = heads(p, dtype, HQ, TQ, 0);
-    p->grad.dk = heads(p, dtype, HKV, TK, 0);
-    p->grad.dv = heads(p, dtype, HKV, TK, 0);
+    p->grad.d_o = heads(p, ATT_F32, HQ, TQ, 7);
+    p->grad.dq = heads(p, ATT_F32, HQ, TQ, 0);
+    p->grad.dk = heads(p, ATT_F32, HKV, TK, 0);
+    p->grad.dv = heads(p, ATT_F32, HKV, TK, 0);
     if (p->desc.score == ATT_SCORE_ADDITIVE) p->grad.dscore_w = bench_array(ATT_F32, 1, &n[D], 0);
 }
 

@@ -205,10 +205,15 @@ static inline rows value_rows(const fused_tile *t, int64_t j, int64_t n)
 static inline void pack_left(float *dst, const float *src, int64_t row, int64_t n, int64_t D, float factor)
 {
     const vf f = vf_set1(factor);
-    for (int64_t d0 = 0; d0 < D; d0 += KEYS, dst += SUB * LD)
-        for (int64_t r = 0; r < n; r++)
-            for (int64_t d = d0; d < D && d < d0 + KEYS; d += VF_LANES)
-                vf_store(dst + r * LD + d - d0, vf_mul(f, vf_load_some(src + r * row + d, D - d)));
+    for (int64_t d0 = 0; d0 < D; d0 += KEYS, dst += SUB * LD) {
+        const int64_t width = D - d0 < KEYS ? D - d0 : KEYS, whole = lanes_down(width);
+        for (int64_t r = 0; r < n; r++) {
+            const float *from = src + r * row + d0;
+            float *to = dst + r * LD;
+            for (int64_t d = 0; d < whole; d += VF_LANES) vf_store(to + d, vf_mul(f, vf_load(from + d)));
+            if (whole < width) vf_store(to + whole, vf_mul(f, vf_load_n(from + whole, width - whole)));
+        }
+    }
 }
 
 /* Rows lo .. hi - 1, the first of them at src, to panels of NR columns, row r of panel c at (c * height + r) * NR;

@@ -67,9 +67,13 @@ static void pack_keys(task *x, int64_t j, int64_t lo, int64_t hi)
 
 static float row_dot(const float *a, const float *b, int64_t n)
 {
-    vf sum = vf_zero();
-    for (int64_t d = 0; d < n; d += VF_LANES) sum = vf_fma(vf_load_some(a + d, n - d), vf_load_some(b + d, n - d), sum);
-    return vf_sum(sum);
+    vf sum[4] = {vf_zero(), vf_zero(), vf_zero(), vf_zero()};
+    int64_t d = 0;
+    for (; d + 4 * VF_LANES <= n; d += 4 * VF_LANES)
+        for (int64_t k = 0; k < 4; k++)
+            sum[k] = vf_fma(vf_load(a + d + k * VF_LANES), vf_load(b + d + k * VF_LANES), sum[k]);
+    for (; d < n; d += VF_LANES) sum[0] = vf_fma(vf_load_some(a + d, n - d), vf_load_some(b + d, n - d), sum[0]);
+    return vf_sum(vf_add(vf_add(sum[0], sum[1]), vf_add(sum[2], sum[3])));
 }
 
 static rows output_rows(const fused_tile *t)
@@ -99,12 +103,19 @@ static void pack_queries(task *x)
 
 /* ---- one tile ---- */
 
-/* dp -> w (dp - delta), and 0 where w is: a hidden value may be NaN. */
-static void slope_row(float *dp, const float *w, float delta, int64_t lo, int64_t hi)
+/* w: scores -> weights 2^(e - lse log2(e)), none where the row saw nothing;  dp -> w (dp - delta), and 0 where w is: a
+ * hidden value may be NaN. */
+static void weigh_row(float *w, float *dp, float lse, float delta, int64_t lo, int64_t hi)
 {
-    const vf minus = vf_set1(delta), zero = vf_zero();
+    if (lse == -INFINITY) {
+        fill(w, 0, lo, hi);
+        fill(dp, 0, lo, hi);
+        return;
+    }
+    const vf s = vf_set1(lse), unit = vf_set1((float)LOG2E), minus = vf_set1(delta), zero = vf_zero();
     for (int64_t c = lo; c < hi; c += VF_LANES) {
-        vf y = vf_load(w + c), x = vf_mul(y, vf_sub(vf_load(dp + c), minus));
+        vf y = vf_exp2(vf_fnma(s, unit, vf_load(w + c))), x = vf_mul(y, vf_sub(vf_load(dp + c), minus));
+        vf_store(w + c, y);
         vf_store(dp + c, vf_select(vf_le(y, zero), zero, x));
     }
 }
@@ -124,9 +135,8 @@ static void gradient_row(task *x, int64_t r)
     float *w = x->s + r * LD, *dp = x->dp + r * LD, *slope = p->desc.softcap > 0 ? x->slope + r * LD : NULL;
     int64_t lo = lanes_down(t->row_lo[r]), hi = lanes_up(t->row_hi[r]);
     dress_row(t, r, w, slope);
-    weights_row(w, x->lse[r], lo, hi);
     if (p->desc.dropout > 0) drop_row(t, r, dp);
-    slope_row(dp, w, x->delta[r], lo, hi);
+    weigh_row(w, dp, x->lse[r], x->delta[r], lo, hi);
     if (p->desc.dropout > 0) drop_row(t, r, w);
     if (p->dbias.data && x->part->queries) add_bias_gradient(x, r, dp);
     if (slope)
