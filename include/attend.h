@@ -8,6 +8,7 @@
 #include <attend/export.h>
 #include <attend/file.h>
 #include <attend/glimpse.h>
+#include <attend/introspective.h>
 #include <attend/language.h>
 #include <attend/measure.h>
 #include <attend/mechanism.h>
