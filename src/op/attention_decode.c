@@ -43,6 +43,7 @@ bool att_decode_serves(const att_attention_problem *p, const att_exec *exec)
 {
     if (!att_kernels_for(exec)->decode.split || p->dtype == ATT_F64 || !plain(p)) return false;
     if (p->kv_dtype != p->dtype) return true;
+    if (p->lse.data) return false; /* a backward may follow, whose scores must be rounded as those of lse were */
     return p->Hq / p->Hkv * p->Tq <= ATT_DECODE_ROWS && p->Tk > FEW_KEYS;
 }
 

@@ -6,7 +6,7 @@
 
 #include <attend/exec.h>
 
-/* Whether the forward runs here; there is no backward. */
+/* Whether the forward runs here; there is no backward, and but for a cache of another type than q no lse. */
 bool att_decode_serves(const att_attention_problem *p, const att_exec *exec);
 size_t att_decode_workspace(const att_attention_problem *p, const att_exec *exec); /* bytes */
 void att_decode_forward(const att_attention_problem *p, const att_exec *exec, void *workspace);

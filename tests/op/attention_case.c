@@ -238,13 +238,15 @@ void attention_create(attention_run *run, const attention_case *c, att_dtype dty
     create_inputs(run);
     create_places(run);
     run->out.o = tensor(run, 4, (int64_t[]){c->B, c->Hq, c->Tq, c->Dv});
-    run->out.lse = tensor(run, 3, (int64_t[]){c->B, c->Hq, c->Tq});
+    if (!(c->with & WITHOUT_LSE)) {
+        run->out.lse = tensor(run, 3, (int64_t[]){c->B, c->Hq, c->Tq});
+        attention_fill(&run->out.lse, NAN);
+    }
     if (c->with & WITH_WEIGHTS) {
         run->out.weights = tensor(run, 4, (int64_t[]){c->B, c->Hq, c->Tq, c->Tk});
         attention_fill(&run->out.weights, NAN);
     }
     attention_fill(&run->out.o, NAN);
-    attention_fill(&run->out.lse, NAN);
     if (c->with & WITH_GATHERED) create_gathered(run);
     create_gradients(run);
     if (c->with & WITH_PREPARED) run->prepared = keyed(run, c->D);
@@ -292,6 +294,7 @@ att_status attention_forward(attention_run *run, const att_exec *exec)
 
 att_status attention_backward(attention_run *run, const att_exec *exec)
 {
+    if (run->c.with & WITHOUT_LSE) return ATT_OK;
     return with_workspace(run, exec, run_backward);
 }
 
@@ -300,7 +303,7 @@ att_status attention_stage(attention_run *run, att_stage stage, const att_view *
     size_t bytes = 0;
     assert_ok(att_attention_workspace(&run->c.desc, NULL, &run->in, &bytes));
     att_span workspace = {guard_alloc(bytes), bytes};
-    bool known = att_view_count(&run->out.lse) > 0 && !isnan(attention_get(&run->out.lse, 0));
+    bool known = run->out.lse.data && att_view_count(&run->out.lse) > 0 && !isnan(attention_get(&run->out.lse, 0));
     att_status st = att_attention_weights(&run->c.desc, NULL, stage, out, &run->in, NULL, NULL,
                                           known ? &run->out.lse : NULL, workspace);
     guard_free(workspace.data, bytes);

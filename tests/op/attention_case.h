@@ -22,7 +22,8 @@ enum { /* what a case has besides q, k, v; blocks, centre and factors of estimat
        WITH_RELATIVE = 4096,   /* (Hq,R): 7 entries to clip to, or 8 buckets */
        SHARED_RELATIVE = 8192, /* (1,R) */
        WITH_SINKS = 16384,
-       WITH_GATHERED = 32768 /* entropy, 3 top keys, column sums */
+       WITH_GATHERED = 32768, /* entropy, 3 top keys, column sums */
+       WITHOUT_LSE = 65536    /* as in inference: attention_backward does nothing */
 };
 
 typedef struct attention_case {
