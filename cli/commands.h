@@ -10,8 +10,10 @@
     ROW(attention)                                                                                                     \
     ROW(bench)                                                                                                         \
     ROW(completion)                                                                                                    \
+    ROW(convert)                                                                                                       \
     ROW(data)                                                                                                          \
     ROW(demo)                                                                                                          \
+    ROW(embed)                                                                                                         \
     ROW(evaluate)                                                                                                      \
     ROW(fill)                                                                                                          \
     ROW(generate)                                                                                                      \
@@ -19,6 +21,7 @@
     ROW(plot)                                                                                                          \
     ROW(inspect)                                                                                                       \
     ROW(score)                                                                                                         \
+    ROW(search)                                                                                                        \
     ROW(similarity)                                                                                                    \
     ROW(train)                                                                                                         \
     ROW(translate)                                                                                                     \

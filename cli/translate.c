@@ -1,5 +1,6 @@
 /* attend translate: one line in, one line out. */
 #include "commands.h"
+#include "lines.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -31,39 +32,6 @@ static const cli_option options[] = {
     CLI_QUIET, CLI_THREADS, CLI_END,
 };
 /* clang-format on */
-
-typedef struct lines {
-    att_text *line;
-    char **owned;
-    int64_t n, room;
-} lines;
-
-static bool read_line(FILE *file, lines *in)
-{
-    char *text = NULL;
-    size_t room = 0;
-    ssize_t bytes = getline(&text, &room, file);
-    if (bytes < 0) {
-        free(text);
-        return false;
-    }
-    while (bytes > 0 && (text[bytes - 1] == '\n' || text[bytes - 1] == '\r')) text[--bytes] = '\0';
-    if (in->n == in->room) {
-        in->room = in->room ? 2 * in->room : 256;
-        in->line = realloc(in->line, (size_t)in->room * sizeof *in->line);
-        in->owned = realloc(in->owned, (size_t)in->room * sizeof *in->owned);
-        if (!in->line || !in->owned) exit(cli_failed("out of memory"));
-    }
-    in->owned[in->n] = text;
-    in->line[in->n++] = (att_text){text, (size_t)bytes};
-    return true;
-}
-
-static void forget_lines(lines *in)
-{
-    for (int64_t i = 0; i < in->n; i++) free(in->owned[i]);
-    in->n = 0;
-}
 
 /* A record of `layers` layers of weights between the words that `kind` names. */
 static att_status write_record(FILE *file, const att_translation *t, att_attention_kind kind, int64_t layers,
@@ -145,7 +113,7 @@ static int write_results(const outputs *out, const att_translation *results, int
 static const char *model_path, *input_name;
 
 /* Invalid input is named by file and line. */
-static int check_lines(const lines *in, int64_t first)
+static int check_lines(const cli_lines *in, int64_t first)
 {
     for (int64_t i = 0; i < in->n; i++) {
         size_t bad;
@@ -158,7 +126,7 @@ static int check_lines(const lines *in, int64_t first)
     return CLI_DONE;
 }
 
-static int translate_chunk(att_translator *t, const att_translate_options *o, const lines *in, int64_t first,
+static int translate_chunk(att_translator *t, const att_translate_options *o, const cli_lines *in, int64_t first,
                            const outputs *out)
 {
     int status = check_lines(in, first);
@@ -176,23 +144,22 @@ static int translate_chunk(att_translator *t, const att_translate_options *o, co
 static int translate_all(att_translator *t, const att_translate_options *o, FILE *input, const outputs *out,
                          bool interactive)
 {
-    lines in = {0};
+    cli_lines in = {0};
     int64_t done = 0, chunk = interactive ? 1 : 16 * o->batch;
     int status = CLI_DONE;
     bool more = true;
     cli_progress_begin(0, "lines");
     while (more && status == CLI_DONE) {
-        while (in.n < chunk && (more = read_line(input, &in))) {
+        while (in.n < chunk && (more = cli_read_line(input, &in))) {
         }
         if (in.n > 0) status = translate_chunk(t, o, &in, done, out);
         done += in.n;
-        forget_lines(&in);
+        cli_forget_lines(&in);
         if (!interactive) cli_progress_update((double)done, NULL);
     }
     cli_progress_end();
     if (status == CLI_DONE && ferror(input)) status = cli_wrong("%s: %s", input_name, strerror(errno));
-    free(in.line);
-    free(in.owned);
+    cli_free_lines(&in);
     return status;
 }
 

@@ -4,6 +4,7 @@
 
 #include <attend/addressing.h>
 #include <attend/attention.h>
+#include <attend/convert.h>
 #include <attend/exec.h>
 #include <attend/export.h>
 #include <attend/file.h>
@@ -13,6 +14,7 @@
 #include <attend/measure.h>
 #include <attend/mechanism.h>
 #include <attend/memory.h>
+#include <attend/model.h>
 #include <attend/npy.h>
 #include <attend/ops.h>
 #include <attend/option.h>

@@ -7,6 +7,7 @@ import pathlib
 import subprocess
 import sys
 
+import library
 import pytest
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
@@ -73,3 +74,14 @@ def write(tmp_path):
         return name
 
     return write_file
+
+
+@pytest.fixture(scope="session")
+def attend_library(command):
+    return library.load(command)
+
+
+@pytest.fixture
+def load(attend_library):
+    """load(path): the model in a file, for its logits."""
+    return lambda path: library.Model(attend_library.call, path)

@@ -1,4 +1,4 @@
-"""The shared library's tokenisers through ctypes."""
+"""The shared library's tokenisers and models through ctypes."""
 
 import ctypes
 import pathlib
@@ -109,3 +109,41 @@ class Tokenizer:
 
     def write(self, folder):
         self.library.check(self.call.att_tokenizer_write(self.handle, str(folder).encode()))
+
+
+class View(ctypes.Structure):
+    _fields_ = [("data", ctypes.c_void_p), ("dtype", ctypes.c_int), ("ndim", ctypes.c_int),
+                ("dim", ctypes.c_int64 * 6), ("stride", ctypes.c_int64 * 6)]
+
+
+def view(array):
+    """A pointer to the array as an att_view; NULL for None."""
+    if array is None:
+        return None
+    out = View(array.ctypes.data, {"float32": 0, "int32": 5}[array.dtype.name], array.ndim)
+    for i, (dim, stride) in enumerate(zip(array.shape, array.strides)):
+        out.dim[i], out.stride[i] = dim, stride // array.itemsize
+    return ctypes.byref(out)
+
+
+class Model:
+    """att_model through ctypes."""
+
+    def __init__(self, call, path):
+        self.call, self.handle = call, ctypes.c_void_p()
+        self.check(call.att_model_load(str(path).encode(), None, None, ctypes.byref(self.handle)))
+
+    def __del__(self):
+        self.call.att_model_destroy(self.handle)
+
+    def check(self, status):
+        if status:
+            raise ValueError(self.call.att_last_error().decode())
+
+    def logits(self, ids, vocabulary, lengths=None, segments=None, target=None):
+        ids, lengths, segments, target = (None if x is None else numpy.ascontiguousarray(x, numpy.int32)
+                                          for x in (ids, lengths, segments, target))
+        out = numpy.empty((*(ids if target is None else target).shape, vocabulary), numpy.float32)
+        self.check(self.call.att_model_logits(self.handle, view(ids), view(lengths), view(segments), view(target),
+                                              view(out)))
+        return out

@@ -13,11 +13,6 @@ SPECIALS = ["<pad>", "<unk>", "<s>", "</s>"]
 
 
 @pytest.fixture(scope="session")
-def attend_library(command):
-    return library.load(command)
-
-
-@pytest.fixture(scope="session")
 def lines():
     made = list(hard_text.every_code_point()) + list(hard_text.mixture(80000, 2))
     found = list(hard_text.corpora(5000))

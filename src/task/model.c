@@ -1,0 +1,141 @@
+#include <stdlib.h>
+#include <string.h>
+
+#include <attend/file.h>
+
+#include "task/model.h"
+#include "task/model_file.h"
+
+/* ---- loading ---- */
+
+static att_status load_tokenizer(const att_file *file, const char *key, const att_allocator *allocator,
+                                 att_tokenizer **out)
+{
+    const char *json = att_file_metadata(file, key);
+    *out = NULL;
+    return json ? att_tokenizer_from_json(json, strlen(json), allocator, out) : ATT_OK;
+}
+
+/* How many tokens there are: a converted model says so, others have as many as their tokenisers. */
+static int64_t vocabulary(const att_file *file, const att_tokenizer *tokenizer)
+{
+    const char *said = att_file_metadata(file, "attend.vocabulary");
+    long long n = said ? atoll(said) : 0;
+    return n > 0 ? n : tokenizer ? att_tokenizer_size(tokenizer) : 0;
+}
+
+static att_status load_network(att_model *m, const att_file *file, const char *path)
+{
+    att_transformer_config config;
+    att_recipe_transformer(&m->recipe, &config);
+    config.source_vocabulary = vocabulary(file, m->source);
+    config.target_vocabulary = vocabulary(file, m->target);
+    ATT_REQUIRE(config.source_vocabulary > 0 && config.target_vocabulary > 0, ATT_E_FORMAT,
+                "%s: neither a tokeniser nor 'attend.vocabulary' in its metadata", path);
+    const char *most = att_file_metadata(file, "attend.max_tokens");
+    m->most = most ? atoll(most) : 0;
+    if (m->most < 2 || m->most > config.context) m->most = config.context;
+    ATT_TRY(att_transformer_create(&config, 0, 0, m->allocator, &m->network));
+    ATT_TRY(att_model_weights(file, path, att_transformer_params(m->network)));
+    return att_tape_create(&m->exec, m->allocator, &m->tape);
+}
+
+static att_status load(att_model *m, const att_file *file, const char *path)
+{
+    const char *json;
+    ATT_TRY(att_options_init(att_recipe_options(), &m->recipe));
+    ATT_TRY(att_model_metadata(file, path, "attend.recipe", &json));
+    ATT_TRY(att_options_from_json(att_recipe_options(), &m->recipe, json, strlen(json)));
+    ATT_REQUIRE(m->recipe.kind == ATT_MODEL_TRANSFORMER, ATT_E_UNSUPPORTED,
+                "%s: model.kind: \"seq2seq\", expected \"transformer\"", path);
+    ATT_TRY(load_tokenizer(file, "attend.source_tokenizer", m->allocator, &m->source));
+    m->target = m->source;
+    if (!m->recipe.text.shared) {
+        ATT_TRY(load_tokenizer(file, "attend.target_tokenizer", m->allocator, &m->target));
+        if (!m->target) m->target = m->source;
+    }
+    return load_network(m, file, path);
+}
+
+att_status att_model_load(const char *path, const att_exec *exec, const att_allocator *allocator, att_model **out)
+{
+    att_file *file;
+    void *block;
+    *out = NULL;
+    ATT_TRY(att_file_open(path, allocator, &file));
+    att_status status = att_alloc_zero(allocator, sizeof **out, &block);
+    if (status == ATT_OK) {
+        att_model *m = block;
+        m->allocator = allocator;
+        if (exec) m->exec = *exec;
+        status = load(m, file, path);
+        if (status == ATT_OK)
+            *out = m;
+        else
+            att_model_destroy(m);
+    }
+    att_file_close(file);
+    return status;
+}
+
+void att_model_destroy(att_model *m)
+{
+    if (!m) return;
+    att_tape_destroy(m->tape);
+    att_transformer_destroy(m->network);
+    if (m->target != m->source) att_tokenizer_destroy(m->target);
+    att_tokenizer_destroy(m->source);
+    att_options_free(att_recipe_options(), &m->recipe);
+    att_free(m->allocator, m, sizeof *m);
+}
+
+const att_recipe *att_model_recipe(const att_model *m)
+{
+    return &m->recipe;
+}
+
+const att_transformer *att_model_transformer(const att_model *m)
+{
+    return m->network;
+}
+
+const att_tokenizer *att_model_tokenizer(const att_model *m, int target)
+{
+    return target ? m->target : m->source;
+}
+
+/* ---- logits ---- */
+
+static att_node *states_of(att_model *m, const att_view *ids, const att_view *lengths, const att_view *segments,
+                           const att_view *target)
+{
+    int shape = att_transformer_configuration(m->network)->shape;
+    if (shape == ATT_TRANSFORMER_DECODER) return att_transformer_decode(m->tape, m->network, NULL, NULL, ids, 0, NULL);
+    att_node *states = att_transformer_encode(m->tape, m->network, ids, lengths, segments, 0, NULL);
+    if (shape == ATT_TRANSFORMER_ENCODER) return states;
+    att_transformer_memory memory;
+    att_transformer_remember(m->tape, m->network, states, lengths, &memory);
+    return att_transformer_decode(m->tape, m->network, &memory, NULL, target, 0, NULL);
+}
+
+att_status att_model_logits(att_model *m, const att_view *ids, const att_view *lengths, const att_view *segments,
+                            const att_view *target, att_view *logits)
+{
+    const att_transformer_config *c = att_transformer_configuration(m->network);
+    bool both = c->shape == ATT_TRANSFORMER_ENCODER_DECODER;
+    ATT_REQUIRE(both == (target != NULL), ATT_E_VALUE, "target: %s, expected it for encoder and decoder alone",
+                target ? "given" : "not given");
+    ATT_REQUIRE(ids->ndim == 2 && ids->dtype == ATT_I32, ATT_E_SHAPE, "ids: %d dimensions of %s, expected 2 of int32",
+                ids->ndim, att_dtype_name(ids->dtype));
+    const att_view *rows = both ? target : ids;
+    bool fits = logits->ndim == 3 && logits->dtype == ATT_F32 && att_view_is_dense(logits) &&
+                logits->dim[0] == rows->dim[0] && logits->dim[1] == rows->dim[1] &&
+                logits->dim[2] == c->target_vocabulary;
+    ATT_REQUIRE(fits, ATT_E_SHAPE, "logits: expected (%lld,%lld,%lld) of float32", (long long)rows->dim[0],
+                (long long)rows->dim[1], (long long)c->target_vocabulary);
+    att_tape_begin(m->tape, 0);
+    att_node *node = att_transformer_logits(m->tape, m->network, states_of(m, ids, lengths, segments, target));
+    ATT_TRY(att_tape_status(m->tape));
+    memcpy(logits->data, att_node_value(node)->data, (size_t)att_view_count(logits) * sizeof(float));
+    return ATT_OK;
+}
