@@ -79,7 +79,8 @@ ATT_API size_t att_tape_bytes(const att_tape *tape);
 ATT_API int64_t att_tape_grown(const att_tape *tape);
 
 ATT_API const att_view *att_node_value(const att_node *node);
-/* The gradient after the backward; an absent view if none reached the node. */
+/* The gradient after the backward; an absent view if none reached the node. Of leaves: the memory of other nodes'
+ * gradients is used again as the backward goes on. */
 ATT_API att_view att_node_gradient(const att_node *node);
 
 /* ---- leaves ---- */

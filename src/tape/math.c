@@ -121,12 +121,26 @@ typedef struct binary_record {
     att_node *y, *a, *b;
 } binary_record;
 
+/* y's gradient is read for the last time in y's own backward. An input without a gradient so far that lies in memory
+ * as y does takes that memory over instead of copying it. */
+static bool takes_over(const att_node *x, const att_node *y)
+{
+    return x->root == x && y->root == y && !x->parameter && !x->leaf && !x->gradient && att_view_is_dense(&x->value) &&
+           att_view_is_dense(&y->value);
+}
+
 static att_status add_backward(att_tape *tape, att_record *record)
 {
     binary_record *r = (binary_record *)record;
     att_view dy, dx;
     bool fresh;
     if (!att_tape_arrived(r->y, &dy)) return ATT_OK;
+    if (r->a != r->b && r->a->needs_gradient && r->b->needs_gradient && takes_over(r->b, r->y)) {
+        ATT_TRY(att_tape_gradient(tape, r->a, &fresh, &dx));
+        ATT_TRY(att_copy(&tape->exec, &dx, &dy, !fresh));
+        r->b->gradient = r->y->gradient;
+        return ATT_OK;
+    }
     for (int i = 0; i < 2; i++) {
         att_node *x = i ? r->b : r->a;
         if (!x->needs_gradient) continue;

@@ -246,6 +246,7 @@ att_node *att_tape_variable(att_tape *tape, const att_view *value)
     TAPE_REQUIRE(tape, att_view_is_dense(value), ATT_E_SHAPE, "variable: its view is not dense");
     node->bytes = (size_t)att_view_count(value) * sizeof(float);
     node->needs_gradient = tape->recording;
+    node->leaf = true;
     return node;
 }
 

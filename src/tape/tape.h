@@ -18,6 +18,7 @@ struct att_node {
     size_t bytes;             /* root only */
     void *gradient;           /* root only */
     bool needs_gradient;
+    bool leaf; /* a variable of the caller, whose gradient it may read afterwards */
 };
 
 /* One recorded operation: the first member of each operation's own struct. */
