@@ -95,6 +95,7 @@ static inline int64_t att_distance_bucket(int64_t n, int64_t buckets, int64_t di
 {
     int64_t exact = buckets / 2;
     if (n < exact) return n;
+    if (n >= distance) return buckets - 1;
     float far = logf((float)n / (float)exact) / (float)log((double)distance / (double)exact);
     int64_t bucket = exact + (int64_t)(far * (float)(buckets - exact));
     return bucket < buckets - 1 ? bucket : buckets - 1;
@@ -156,6 +157,8 @@ typedef struct att_attention_kernels {
 typedef struct att_fused_part {
     int64_t b, h, heads, i, n, j, m;
     bool queries, keys;
+    float
+        *terms; /* (heads, R + 1), zeroed, with `queries`: shares of drelative, then of dsinks, where these are given */
 } att_fused_part;
 
 /* Dot-product attention on packed products. A row's bits do not depend on which task computes it, so tasks may be cut

@@ -1,5 +1,7 @@
 #include "op/attention_fused.h"
 
+#include <string.h>
+
 #include "base/parallel.h"
 #include "op/dispatch.h"
 
@@ -12,6 +14,7 @@ typedef struct call {
     int64_t rows, blocks; /* queries of a task, tasks of a head */
     char *scratch;
     size_t scratch_bytes; /* of each worker */
+    float *terms;         /* (B,Hq,R+1): each batch entry's drelative and dsinks, summed in order afterwards */
 } call;
 
 static const att_fused_kernels *kernels_for(const att_exec *exec)
@@ -69,7 +72,7 @@ static bool by_heads(const att_attention_problem *p, int64_t threads)
 {
     int64_t heads = p->B * p->Hkv;
     bool shared = p->dbias.data && (p->dbias.b == 0 || p->dbias.h == 0 || p->dbias.t == 0);
-    return shared || heads % threads == 0 || heads >= 4 * threads;
+    return shared || p->drelative.data || p->dsinks.data || heads % threads == 0 || heads >= 4 * threads;
 }
 
 /* Parts of a backward by heads, by queries and by keys. */
@@ -111,6 +114,7 @@ static void head_task(void *ctx, int64_t task, int worker)
 {
     const call *c = ctx;
     att_fused_part part = head_part(c->p, task);
+    part.terms = c->terms + (part.b * c->p->Hq + part.h) * (c->p->R + 1);
     c->kernels->backward(c->p, &part, scratch_of(c, worker));
 }
 
@@ -137,10 +141,30 @@ static size_t backward_bytes(const att_attention_problem *p, const att_fused_ker
     return bytes_of(att_max64(k->backward_floats(p, &queries), k->backward_floats(p, &keys)));
 }
 
+/* drelative and dsinks, which the forward divides by the temperature. */
+static void add_terms(const call *c)
+{
+    const att_attention_problem *p = c->p;
+    const float cool = (float)(1 / p->temperature), *term = c->terms;
+    for (int64_t head = 0; head < p->B * p->Hq; head++, term += p->R + 1) {
+        int64_t h = head % p->Hq;
+        float *relative = (float *)p->drelative.data + h * p->drelative.h;
+        for (int64_t r = 0; p->drelative.data && r < p->R; r++) relative[r * p->drelative.d] += cool * term[r];
+        if (p->dsinks.data) ((float *)p->dsinks.data)[h * p->dsinks.h] += cool * term[p->R];
+    }
+}
+
+static size_t terms_bytes(const att_attention_problem *p)
+{
+    return p->relative.data || p->sinks.data ? bytes_of(p->B * p->Hq * (p->R + 1)) : 0;
+}
+
 void att_fused_backward(const att_attention_problem *p, const att_exec *exec, void *workspace)
 {
     bool heads = by_heads(p, att_threads(exec));
-    call c = {.p = p, .kernels = kernels_for(exec), .scratch = workspace};
+    call c = {.p = p, .kernels = kernels_for(exec), .terms = workspace};
+    c.scratch = (char *)workspace + terms_bytes(p);
+    if (terms_bytes(p)) memset(c.terms, 0, terms_bytes(p));
     c.scratch_bytes = backward_bytes(p, c.kernels, heads);
     c.rows = QUERY_BLOCKS * c.kernels->backward_queries;
     if (heads) {
@@ -148,6 +172,7 @@ void att_fused_backward(const att_attention_problem *p, const att_exec *exec, vo
         bool shared = p->dbias.data && ((p->dbias.b == 0 && p->B > 1) || (p->dbias.h == 0 && p->Hkv > 1));
         if (shared) how.threads = 1; /* several tasks add to one element: in order, one after the other */
         att_parallel(&how, p->B * p->Hkv, head_task, &c);
+        if (p->drelative.data || p->dsinks.data) add_terms(&c);
         return;
     }
     if (p->dq.data || p->dbias.data) att_parallel(exec, p->B * p->Hq * att_ceil_div(p->Tq, c.rows), query_task, &c);
@@ -163,7 +188,7 @@ static size_t bytes_for(const att_attention_problem *p, const att_fused_kernels 
     size_t parts = backward_bytes(p, k, false), heads = backward_bytes(p, k, true);
     if (!by_heads(p, threads) && parts > each) each = parts;
     size_t all = (size_t)threads * each, by = (size_t)att_min64(threads, p->B * p->Hkv) * heads;
-    return all > by ? all : by;
+    return terms_bytes(p) + (all > by ? all : by);
 }
 
 size_t att_fused_workspace(const att_attention_problem *p, const att_exec *exec)

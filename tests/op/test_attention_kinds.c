@@ -92,6 +92,21 @@ static void hidden_numbers_never_leak(void **state)
     suite_poison(cases, CASES);
 }
 
+/* What is only a matter of terms and windows costs no detour. */
+static void softmax_over_dot_products_is_always_fused(void **state)
+{
+    (void)state;
+    for (int c = 0; c < CASES; c++) {
+        const att_attention_desc *d = &cases[c].desc;
+        if (d->score != ATT_SCORE_DOT || d->align != ATT_ALIGN_SOFTMAX || d->masked_rows != ATT_MASKED_ZERO) continue;
+        attention_run run;
+        attention_create(&run, &cases[c], ATT_F32);
+        const char *path = att_attention_path(d, NULL, &run.in);
+        if (!strstr(path, "dot")) fail_msg("%s: %s", cases[c].name, path);
+        attention_destroy(&run);
+    }
+}
+
 /* ---- which entry of a relative table ---- */
 
 typedef struct step { /* from this distance on, up to the next one's */
@@ -145,6 +160,7 @@ int main(void)
         cmocka_unit_test(threads_give_the_same_bits),
         cmocka_unit_test(a_split_batch_gives_the_same_bits),
         cmocka_unit_test(hidden_numbers_never_leak),
+        cmocka_unit_test(softmax_over_dot_products_is_always_fused),
         cmocka_unit_test(distances_fall_into_t5s_buckets),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -91,6 +91,34 @@ static inline void find_strips(fused_tile *t)
     }
 }
 
+/* Narrows row r's keys to those within half_width of its centre. A centre that is NaN hides nothing, and so shows. */
+static inline void narrow_to_gauss(const att_attention_problem *p, float centre, int64_t *lo, int64_t *hi)
+{
+    const float half = p->desc.half_width;
+    if (p->desc.window != ATT_WINDOW_GAUSS || p->desc.untruncated || centre != centre) return;
+    if (!(centre + half >= (float)*lo && centre - half <= (float)*hi)) {
+        *hi = *lo;
+        return;
+    }
+    int64_t from = (int64_t)(centre - half) - 1, to = (int64_t)(centre + half) + 2;
+    if (from > *lo) *lo = from;
+    if (to < *hi) *hi = to;
+    while (*lo < *hi && fabsf((float)*lo - centre) > half) ++*lo;
+    while (*lo < *hi && fabsf((float)(*hi - 1) - centre) > half) --*hi;
+}
+
+/* ... and, within the tile from key j on, to the first and the last block of keys that query i's list names. */
+static inline void narrow_to_blocks(const att_attention_problem *p, int64_t i, int64_t j, int64_t *lo, int64_t *hi)
+{
+    const int64_t side = p->desc.block;
+    if (!p->block_starts.data) return;
+    if (*lo < j) *lo = j;
+    if (*hi > j + KEYS) *hi = j + KEYS;
+    while (*lo < *hi && !att_blocks_show(p, i, *lo)) *lo = (*lo / side + 1) * side;
+    while (*lo < *hi && !att_blocks_show(p, i, *hi - 1)) *hi = (*hi - 1) / side * side;
+    if (*hi < *lo) *hi = *lo;
+}
+
 /* Places the tile at queries i .. i + n - 1 and the block of keys from j; false when nothing of it is visible. */
 static inline bool place_tile(fused_tile *t, int64_t i, int64_t n, int64_t j)
 {
@@ -100,6 +128,8 @@ static inline bool place_tile(fused_tile *t, int64_t i, int64_t n, int64_t j)
     for (int64_t r = 0; r < n; r++) {
         int64_t lo, hi;
         att_attention_range(t->p, t->b, i + r, &lo, &hi);
+        if (t->p->centre.data) narrow_to_gauss(t->p, *row_of(&t->p->centre, t->b, t->h, i + r), &lo, &hi);
+        narrow_to_blocks(t->p, i + r, j, &lo, &hi);
         t->row_lo[r] = (int)(lo <= j ? 0 : lo - j < KEYS ? lo - j : KEYS);
         t->row_hi[r] = (int)(hi <= j ? 0 : hi - j < KEYS ? hi - j : KEYS);
     }

@@ -16,10 +16,11 @@ typedef struct task {
     bool keys_finite;
     float *q, *d_o, *q_rows, *do_rows; /* a block of queries: left operands, panels */
     bool q_finite, do_finite;
-    float *s, *dp, *slope; /* scores, then weights; dP, then dS; softcap's derivative */
-    float *room;           /* to convert rows of other types */
-    float lse[SUB], delta[SUB];
-    float *dq, *dk, *dv; /* sums: (n,width), (m,width), (m,v_width) */
+    float *s, *dp, *slope;      /* scores, then weights; dP, then dS; softcap's derivative */
+    float *room;                /* to convert rows of other types */
+    float lse[SUB], delta[SUB]; /* -inf where a row saw nothing or does not count */
+    float *term, *dterm;        /* find_terms', and the sum of dE by distance */
+    float *dq, *dk, *dv;        /* sums: (n,width), (m,width), (m,v_width) */
 } task;
 
 /* Lays the task out from `scratch` on; returns how many floats it takes. */
@@ -38,6 +39,8 @@ static int64_t lay_out(task *x, const att_attention_problem *p, const att_fused_
     x->dp = take(&at, SUB * LD);
     x->slope = take(&at, p->desc.softcap > 0 ? SUB * LD : 0);
     x->room = take(&at, room_floats(p));
+    x->term = take(&at, has_distances(p) ? DISTANCES : 0);
+    x->dterm = take(&at, p->relative.data ? DISTANCES : 0);
     x->dq = take(&at, part->queries ? part->n * x->width : 0);
     x->dk = take(&at, part->keys ? part->m * x->width : 0);
     x->dv = take(&at, part->keys ? part->m * x->v_width : 0);
@@ -96,7 +99,7 @@ static void pack_queries(task *x)
     if (x->part->keys) x->do_finite = pack_panels(x->do_rows, SUB, d_o, p->d_o.t, 0, t->n, p->Dv);
     const float *o = as_floats(&outputs, x->room, &step);
     for (int64_t r = 0; r < t->n; r++) {
-        x->lse[r] = *row_of(&p->lse, t->b, t->h, t->i + r);
+        x->lse[r] = row_counts(t, t->i + r) ? *row_of(&p->lse, t->b, t->h, t->i + r) : -INFINITY;
         x->delta[r] = row_dot(d_o + r * p->d_o.t, o + r * step, p->Dv);
     }
 }
@@ -124,7 +127,54 @@ static void add_bias_gradient(const task *x, int64_t r, const float *de)
 {
     const att_grid *g = &x->p->dbias;
     float *to = row_of(g, x->t.b, x->t.h, x->t.i + r) + x->t.j * g->d;
-    for (int64_t c = x->t.row_lo[r]; c < x->t.row_hi[r]; c++) to[c * g->d] += de[c];
+    const float cool = (float)(1 / x->p->temperature);
+    for (int64_t c = x->t.row_lo[r]; c < x->t.row_hi[r]; c++) to[c * g->d] += cool * de[c];
+}
+
+/* dE of row r, by the entries of the relative table: over distances where those lie side by side. */
+static void add_relative_gradient(const task *x, int64_t r, const float *de)
+{
+    const fused_tile *t = &x->t;
+    const att_attention_problem *p = x->p;
+    float *to = x->dterm + near_of(r);
+    if (att_positions_are_indices(p)) {
+        for (int64_t c = t->row_lo[r]; c < t->row_hi[r]; c++) to[c] += de[c];
+        return;
+    }
+    float *entry = x->part->terms + (t->h - x->part->h) * (p->R + 1);
+    int64_t at = att_query_position(p, t->b, t->i + r);
+    for (int64_t c = t->row_lo[r]; c < t->row_hi[r]; c++)
+        if (de[c] != 0) entry[att_relative_index(p, att_key_position(p, t->b, t->j + c) - at)] += de[c];
+}
+
+static void gather_distances(const task *x)
+{
+    const fused_tile *t = &x->t;
+    float *entry = x->part->terms + (t->h - x->part->h) * (x->p->R + 1);
+    int64_t n = first_distance(t);
+    for (int64_t d = near_of(t->n - 1) + t->lo; d < near_of(0) + t->hi; d++)
+        entry[att_relative_index(x->p, n + d)] += x->dterm[d];
+}
+
+/* forward: w_j = p_j exp(-(j - c)^2 / (2 sigma^2)).  dc += sum_j dw_j w_j (j - c) / sigma^2, where dw_j w_j is
+ * dE_j + delta p_j. */
+static void add_centre_gradient(const task *x, int64_t r, const float *weight, const float *de)
+{
+    const fused_tile *t = &x->t;
+    const att_grid *g = &x->p->dcentre;
+    float centre = *row_of(&x->p->centre, t->b, t->h, t->i + r), sigma = x->p->desc.sigma, sum = 0;
+    for (int64_t c = t->row_lo[r]; c < t->row_hi[r]; c++)
+        if (weight[c] != 0) sum += (de[c] + x->delta[r] * weight[c]) * ((float)(t->j + c) - centre);
+    *row_of(g, t->b, t->h, t->i + r) += sum / (sigma * sigma);
+}
+
+/* Of what belongs to queries, from the weights before dropout and the Gaussian. */
+static void add_row_gradients(const task *x, int64_t r, const float *weight, const float *de)
+{
+    const att_attention_problem *p = x->p;
+    if (p->dbias.data) add_bias_gradient(x, r, de);
+    if (p->drelative.data) add_relative_gradient(x, r, de);
+    if (p->dcentre.data) add_centre_gradient(x, r, weight, de);
 }
 
 /* Scores of row r to the weights that mix the values, dP to dS. */
@@ -134,11 +184,13 @@ static void gradient_row(task *x, int64_t r)
     const att_attention_problem *p = x->p;
     float *w = x->s + r * LD, *dp = x->dp + r * LD, *slope = p->desc.softcap > 0 ? x->slope + r * LD : NULL;
     int64_t lo = lanes_down(t->row_lo[r]), hi = lanes_up(t->row_hi[r]);
-    dress_row(t, r, w, slope);
+    dress_row(t, r, w, slope, x->term);
     if (p->desc.dropout > 0) drop_row(t, r, dp);
+    if (p->centre.data) gauss_row(t, r, dp);
     weigh_row(w, dp, x->lse[r], x->delta[r], lo, hi);
+    if (x->part->queries) add_row_gradients(x, r, w, dp);
+    if (p->centre.data) gauss_row(t, r, w);
     if (p->desc.dropout > 0) drop_row(t, r, w);
-    if (p->dbias.data && x->part->queries) add_bias_gradient(x, r, dp);
     if (slope)
         for (int64_t c = lo; c < hi; c += VF_LANES) {
             vf y = vf_load(dp + c);
@@ -153,11 +205,15 @@ static void backward_tile(task *x)
     pack_queries(x);
     score_product(t, x->s, x->q, x->keys, p->D);
     score_product(t, x->dp, x->d_o, x->values, p->Dv);
+    bool indices = att_positions_are_indices(p);
+    if (has_distances(p) && indices) find_terms(t, x->term);
+    if (p->relative.data) memset(x->dterm, 0, DISTANCES * sizeof *x->dterm);
     for (int64_t r = 0; r < t->n; r++) {
         if (t->row_hi[r] > t->row_lo[r]) gradient_row(x, r);
         clear_around(t, r, x->s + r * LD, t->lo, t->hi);
         clear_around(t, r, x->dp + r * LD, t->lo, t->hi);
     }
+    if (p->drelative.data && indices && x->part->queries) gather_distances(x);
     if (x->part->keys) {
         int64_t at = t->j - x->part->j;
         weigh_transposed(t, x->dv + at * x->v_width, x->v_width, x->s, x->do_rows, p->Dv, x->do_finite);
@@ -192,6 +248,25 @@ static void visible_keys(const task *x, int64_t *lo, int64_t *hi)
     if (*hi > part->j + part->m) *hi = part->j + part->m;
 }
 
+/* forward: a row's weights are those of a softmax with one more score, the sink, whose value is 0. So its dE is
+ * - p_sink delta. */
+static void add_sink_gradient(task *x, int64_t h)
+{
+    const att_attention_problem *p = x->p;
+    const att_fused_part *part = x->part;
+    double sink = (double)*row_of(&p->sinks, 0, h, 0) / p->temperature, sum = 0;
+    x->t.n = 1;
+    for (x->t.i = part->i; x->t.i < part->i + part->n; x->t.i++) {
+        int64_t step;
+        rows outputs = output_rows(&x->t);
+        float lse = *row_of(&p->lse, part->b, h, x->t.i);
+        if (!row_counts(&x->t, x->t.i) || lse == -INFINITY) continue;
+        const float *o = as_floats(&outputs, x->room, &step), *d_o = row_of(&p->d_o, part->b, h, x->t.i);
+        sum -= exp(sink - (double)lse) * (double)row_dot(d_o, o, p->Dv);
+    }
+    part->terms[(h - part->h) * (p->R + 1) + p->R] += (float)sum;
+}
+
 static void backward_head(task *x, int64_t h)
 {
     const att_fused_part *part = x->part;
@@ -200,12 +275,17 @@ static void backward_head(task *x, int64_t h)
     if (part->queries) memset(x->dq, 0, (size_t)(part->n * x->width) * sizeof *x->dq);
     visible_keys(x, &lo, &hi);
     for (int64_t j = lo / KEYS * KEYS; j < hi; j += KEYS) {
-        pack_keys(x, j, lo > j ? lo - j : 0, hi < j + KEYS ? hi - j : KEYS);
-        for (int64_t i = part->i, end = part->i + part->n; i < end; i += SUB)
-            if (place_tile(&x->t, i, end - i < SUB ? end - i : SUB, j)) backward_tile(x);
+        bool packed = false; /* nobody may see this block */
+        for (int64_t i = part->i, end = part->i + part->n; i < end; i += SUB) {
+            if (!place_tile(&x->t, i, end - i < SUB ? end - i : SUB, j)) continue;
+            if (!packed) pack_keys(x, j, lo > j ? lo - j : 0, hi < j + KEYS ? hi - j : KEYS);
+            packed = true;
+            backward_tile(x);
+        }
     }
+    if (part->queries && x->p->dsinks.data) add_sink_gradient(x, h);
     if (part->queries && x->p->dq.data)
-        add_rows(&x->p->dq, part->b, h, part->i, part->n, x->p->D, x->dq, x->width, x->p->scale);
+        add_rows(&x->p->dq, part->b, h, part->i, part->n, x->p->D, x->dq, x->width, x->p->scale / x->p->temperature);
 }
 
 static void backward(const att_attention_problem *p, const att_fused_part *part, float *scratch)
@@ -218,7 +298,8 @@ static void backward(const att_attention_problem *p, const att_fused_part *part,
         memset(x.dv, 0, (size_t)(part->m * x.v_width) * sizeof *x.dv);
     }
     for (int64_t h = part->h; part->n > 0 && h < part->h + part->heads; h++) backward_head(&x, h);
-    if (part->keys && p->dk.data) add_rows(&p->dk, part->b, x.t.hkv, part->j, part->m, p->D, x.dk, x.width, p->scale);
+    if (part->keys && p->dk.data)
+        add_rows(&p->dk, part->b, x.t.hkv, part->j, part->m, p->D, x.dk, x.width, p->scale / p->temperature);
     if (part->keys && p->dv.data) add_rows(&p->dv, part->b, x.t.hkv, part->j, part->m, p->Dv, x.dv, x.v_width, 1);
 }
 

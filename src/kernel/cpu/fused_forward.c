@@ -16,15 +16,14 @@ typedef struct task {
     float *left, *s;      /* queries and scores of one tile */
     float *room;          /* to convert rows of other types */
     float *o, *m, *l;     /* (n,width), (n), (n) */
+    float *term;          /* find_terms' */
 } task;
 
 static bool serves(const att_attention_problem *p)
 {
     const att_attention_desc *d = &p->desc;
-    bool positions = p->q_positions.data || p->k_positions.data || p->relative.data || p->slopes.data;
-    return p->dtype != ATT_F64 && d->score == ATT_SCORE_DOT && d->window != ATT_WINDOW_GAUSS &&
-           d->align == ATT_ALIGN_SOFTMAX && d->masked_rows == ATT_MASKED_ZERO && p->temperature == 1 && !positions &&
-           !p->query_mask.data && !p->sinks.data && !p->block_starts.data;
+    return p->dtype != ATT_F64 && d->score == ATT_SCORE_DOT && d->align == ATT_ALIGN_SOFTMAX &&
+           d->masked_rows == ATT_MASKED_ZERO;
 }
 
 /* Lays the task out from `scratch` on; returns how many floats it takes. */
@@ -40,6 +39,7 @@ static int64_t lay_out(task *x, const att_attention_problem *p, int64_t n, float
     x->o = take(&at, n * x->width);
     x->m = take(&at, n);
     x->l = take(&at, n);
+    x->term = take(&at, has_distances(p) ? DISTANCES : 0);
     return at.floats;
 }
 
@@ -61,7 +61,7 @@ static void stream_row(task *x, int64_t r, float *e)
 {
     const fused_tile *t = &x->t;
     int64_t at = t->i - x->i + r, lo = lanes_down(t->row_lo[r]), hi = lanes_up(t->row_hi[r]);
-    dress_row(t, r, e, NULL);
+    dress_row(t, r, e, NULL, x->term);
     float top = row_max(e, lo, hi), old = x->m[at];
     if (!(top > old)) top = old;
     float shift = top == -INFINITY ? 0 : top;
@@ -72,6 +72,7 @@ static void stream_row(task *x, int64_t r, float *e)
         if (old != -INFINITY) scale_row(x->o + at * x->width, shrink, x->width);
     }
     x->l[at] += exp2_row(e, shift, lo, hi);
+    if (x->p->centre.data) gauss_row(t, r, e);
     if (x->p->desc.dropout > 0) drop_row(t, r, e);
 }
 
@@ -84,6 +85,7 @@ static void tile_scores(task *x)
     const float *q = as_floats(&queries, x->room, &step);
     pack_left(x->left, q, step, t->n, p->D, query_factor(p));
     score_product(t, x->s, x->left, x->keys, p->D);
+    if (has_distances(p) && att_positions_are_indices(p)) find_terms(t, x->term);
 }
 
 static void forward_tile(task *x)
@@ -131,15 +133,15 @@ static void task_range(const task *x, int64_t *lo, int64_t *hi)
     att_attention_range(x->p, x->t.b, x->i + x->n - 1, &other, hi);
 }
 
-/* o of row r of the task = factor times its sum. */
-static void store_row(const task *x, int64_t r, float factor)
+/* o of row r of the task = factor times its sum, or 0 where it does not count. */
+static void store_row(const task *x, int64_t r, float factor, bool counts)
 {
     const att_attention_problem *p = x->p;
     const float *from = x->o + r * x->width;
     const vf f = vf_set1(factor);
     int64_t at = x->t.b * p->o.b + x->t.h * p->o.h + (x->i + r) * p->o.t;
     for (int64_t d = 0; d < p->Dv; d += VF_LANES) {
-        vf o = vf_mul(f, vf_load(from + d));
+        vf o = counts ? vf_mul(f, vf_load(from + d)) : vf_zero();
         int64_t n = p->Dv - d < VF_LANES ? p->Dv - d : VF_LANES;
         switch (p->dtype) {
         case ATT_BF16: vf_to_bf16_n((uint16_t *)p->o.data + at + d, o, n); break;
@@ -154,7 +156,7 @@ static void end_rows(const task *x)
     const att_attention_problem *p = x->p;
     for (int64_t r = 0; r < x->n; r++) {
         float l = x->l[r];
-        store_row(x, r, l == 0 ? 0 : 1 / l);
+        store_row(x, r, l == 0 ? 0 : 1 / l, row_counts(&x->t, x->i + r));
         x->l[r] = l == 0 ? -INFINITY : (float)((double)x->m[r] / LOG2E + log((double)l));
         if (p->lse.data) *row_of(&p->lse, x->t.b, x->t.h, x->i + r) = x->l[r];
     }
@@ -168,8 +170,9 @@ static void write_weights(task *x, int64_t j, int64_t at)
     for (int64_t r = 0; r < t->n; r++) {
         float *e = x->s + r * LD, *to = row_of(&x->p->weights, t->b, t->h, t->i + r) + j;
         if (t->row_hi[r] <= t->row_lo[r]) continue;
-        dress_row(t, r, e, NULL);
+        dress_row(t, r, e, NULL, x->term);
         weights_row(e, x->l[at + r], lanes_down(t->row_lo[r]), lanes_up(t->row_hi[r]));
+        if (x->p->centre.data) gauss_row(t, r, e);
         memcpy(to + t->row_lo[r], e + t->row_lo[r], (size_t)(t->row_hi[r] - t->row_lo[r]) * sizeof *e);
     }
 }
@@ -187,9 +190,11 @@ static void stream(task *x, bool weights)
     int64_t lo, hi, n = x->n;
     task_range(x, &lo, &hi);
     for (int64_t j = lo / KEYS * KEYS; j < hi; j += KEYS) {
-        pack_keys(x, j, lo > j ? lo - j : 0, hi < j + KEYS ? hi - j : KEYS);
+        bool packed = false; /* nobody may see this block */
         for (int64_t at = 0; at < n; at += SUB) {
             if (!place_tile(&x->t, x->i + at, n - at < SUB ? n - at : SUB, j)) continue;
+            if (!packed) pack_keys(x, j, lo > j ? lo - j : 0, hi < j + KEYS ? hi - j : KEYS);
+            packed = true;
             fetch_ahead(x, j + KEYS, hi, at / SUB, (n + SUB - 1) / SUB);
             weights ? write_weights(x, j, at) : forward_tile(x);
         }
@@ -202,8 +207,9 @@ static void forward(const att_attention_problem *p, int64_t b, int64_t h, int64_
     lay_out(&x, p, n, scratch);
     x.i = i;
     x.t = (fused_tile){.p = p, .b = b, .h = h, .hkv = h / (p->Hq / p->Hkv)};
-    fill(x.m, -INFINITY, 0, n);
-    fill(x.l, 0, 0, n);
+    float sink = p->sinks.data ? (float)((double)*row_of(&p->sinks, 0, h, 0) * unit_of(p)) : -INFINITY;
+    fill(x.m, sink, 0, n); /* a sink is a first key whose value is 0 */
+    fill(x.l, sink == -INFINITY ? 0.0f : 1.0f, 0, n);
     memset(x.o, 0, (size_t)(n * x.width) * sizeof *x.o);
     stream(&x, false);
     end_rows(&x);

@@ -8,16 +8,22 @@
 #include "kernel/cpu/fused.h"
 #include "kernel/cpu/vmath.h"
 
+/* What a term of the score is times: after the temperature, in units of log 2. */
+static inline double unit_of(const att_attention_problem *p)
+{
+    return LOG2E / p->temperature;
+}
+
 /* What the queries are times: with a softcap, e = cap tanh(q k scale / cap). */
 static inline float query_factor(const att_attention_problem *p)
 {
-    return (float)(p->desc.softcap > 0 ? p->scale / (double)p->desc.softcap : p->scale * LOG2E);
+    return (float)(p->desc.softcap > 0 ? p->scale / (double)p->desc.softcap : p->scale * unit_of(p));
 }
 
-/* e -> cap log2(e) tanh(e), and 1 - tanh^2 into slope unless that is NULL. */
-static inline void cap_row(float *e, float *slope, float cap, int64_t lo, int64_t hi)
+/* e -> top tanh(e), and 1 - tanh^2 into slope unless that is NULL. */
+static inline void cap_row(float *e, float *slope, double most, int64_t lo, int64_t hi)
 {
-    const vf top = vf_set1((float)((double)cap * LOG2E));
+    const vf top = vf_set1((float)most);
     for (int64_t c = lo; c < hi; c += VF_LANES) {
         vf t = vf_tanh(vf_load(e + c));
         vf_store(e + c, vf_mul(top, t));
@@ -33,14 +39,14 @@ static inline const float *dense_row(const float *row, int64_t step, int64_t lo,
     return room;
 }
 
-static inline void bias_row(float *e, const float *bias, int64_t step, int64_t lo, int64_t hi)
+static inline void bias_row(float *e, const float *bias, int64_t step, float unit, int64_t lo, int64_t hi)
 {
     float room[KEYS];
     const float *b = dense_row(bias, step, lo, hi, room);
     const vf none = vf_set1(-INFINITY);
     for (int64_t c = lo; c < hi; c += VF_LANES) {
         vf x = vf_load_some(b + c, hi - c);
-        vf_store(e + c, vf_select(vf_le(x, none), none, vf_fma(x, vf_set1((float)LOG2E), vf_load(e + c))));
+        vf_store(e + c, vf_select(vf_le(x, none), none, vf_fma(x, vf_set1(unit), vf_load(e + c))));
     }
 }
 
@@ -62,13 +68,109 @@ static inline void fill(float *x, float value, int64_t lo, int64_t hi)
     for (int64_t c = lo; c < hi; c++) x[c] = value;
 }
 
-/* Row r of raw scores becomes e, -inf where hidden, in whole vectors that cover row_lo .. row_hi. */
-static inline void dress_row(const fused_tile *t, int64_t r, float *e, float *slope)
+/* ---- terms that depend on positions ---- */
+
+static inline bool has_distances(const att_attention_problem *p)
+{
+    return p->slopes.data || p->relative.data;
+}
+
+/* What head h adds to a score at distance n = y_j - x_i, times unit. */
+static inline float distance_term(const att_attention_problem *p, int64_t h, int64_t n, float unit)
+{
+    float sum = 0;
+    if (p->relative.data) sum += row_of(&p->relative, 0, h, 0)[att_relative_index(p, n) * p->relative.d];
+    if (p->slopes.data) sum -= *row_of(&p->slopes, 0, h, 0) * (float)(n < 0 ? -n : n);
+    return sum * unit;
+}
+
+/* Where positions are indices, a tile has KEYS + SUB distances, and row r meets them in order from near_of(r) on. */
+enum { DISTANCES = KEYS + SUB };
+
+static inline int64_t near_of(int64_t r)
+{
+    return SUB - 1 - r;
+}
+
+/* y_j - x_i of entry 0. */
+static inline int64_t first_distance(const fused_tile *t)
+{
+    return t->j - (t->i + SUB - 1 + t->p->desc.q_offset);
+}
+
+static inline void find_terms(const fused_tile *t, float *term)
+{
+    const float unit = (float)unit_of(t->p);
+    int64_t n = first_distance(t);
+    for (int64_t d = near_of(t->n - 1) + t->lo; d < near_of(0) + t->hi; d++)
+        term[d] = distance_term(t->p, t->h, n + d, unit);
+}
+
+/* Row r of a tile whose positions are given, key by key. */
+static inline void position_row(const fused_tile *t, int64_t r, float *e)
+{
+    const att_attention_problem *p = t->p;
+    const float unit = (float)unit_of(p);
+    int64_t x = att_query_position(p, t->b, t->i + r);
+    for (int64_t c = t->row_lo[r]; c < t->row_hi[r]; c++) {
+        int64_t n = att_key_position(p, t->b, t->j + c) - x;
+        e[c] =
+            att_window_shows(&p->desc, n) ? e[c] + (has_distances(p) ? distance_term(p, t->h, n, unit) : 0) : -INFINITY;
+    }
+}
+
+static inline void term_row(float *e, const float *term, int64_t lo, int64_t hi)
+{
+    for (int64_t c = lo; c < hi; c++) e[c] += term[c];
+}
+
+static inline void block_row(const fused_tile *t, int64_t r, float *e)
+{
+    const int64_t side = t->p->desc.block, lo = t->j + t->row_lo[r], hi = t->j + t->row_hi[r];
+    for (int64_t j = lo, next; j < hi; j = next) {
+        next = (j / side + 1) * side < hi ? (j / side + 1) * side : hi;
+        if (!att_blocks_show(t->p, t->i + r, j)) fill(e, -INFINITY, j - t->j, next - t->j);
+    }
+}
+
+/* w -> w exp(-(j - centre)^2 / (2 sigma^2)) in whole vectors. */
+static inline void gauss_row(const fused_tile *t, int64_t r, float *w)
+{
+    const att_attention_problem *p = t->p;
+    const double sigma = (double)p->desc.sigma;
+    const vf narrow = vf_set1((float)(-LOG2E / (2 * sigma * sigma)));
+    const float centre = *row_of(&p->centre, t->b, t->h, t->i + r);
+    for (int64_t c = lanes_down(t->row_lo[r]); c < t->row_hi[r]; c += VF_LANES) {
+        float off[VF_LANES];
+        for (int64_t k = 0; k < VF_LANES; k++) off[k] = (float)(t->j + c + k) - centre;
+        vf x = vf_load(off);
+        vf_store(w + c, vf_mul(vf_load(w + c), vf_exp2(vf_mul(narrow, vf_mul(x, x)))));
+    }
+}
+
+/* The caller's query mask lets row r through. */
+static inline bool row_counts(const fused_tile *t, int64_t i)
+{
+    const att_grid *m = &t->p->query_mask;
+    return !m->data || ((const uint8_t *)m->data)[t->b * m->b + i * m->t] != 0;
+}
+
+/* ---- all of it ---- */
+
+/* Row r of raw scores becomes e, -inf where hidden, in whole vectors that cover row_lo .. row_hi. term:
+ * find_terms'. */
+static inline void dress_row(const fused_tile *t, int64_t r, float *e, float *slope, const float *term)
 {
     const att_attention_problem *p = t->p;
     int64_t lo = t->row_lo[r], hi = t->row_hi[r], i = t->i + r;
-    if (p->desc.softcap > 0) cap_row(e, slope, p->desc.softcap, lo, hi);
-    if (p->bias.data) bias_row(e, row_of(&p->bias, t->b, t->h, i) + t->j * p->bias.d, p->bias.d, lo, hi);
+    const float unit = (float)unit_of(p);
+    if (p->desc.softcap > 0) cap_row(e, slope, (double)p->desc.softcap * unit_of(p), lo, hi);
+    if (p->bias.data) bias_row(e, row_of(&p->bias, t->b, t->h, i) + t->j * p->bias.d, p->bias.d, unit, lo, hi);
+    if (!att_positions_are_indices(p))
+        position_row(t, r, e);
+    else if (has_distances(p))
+        term_row(e, term + near_of(r), lo, hi);
+    if (p->block_starts.data) block_row(t, r, e);
     if (p->mask.data) {
         const att_grid *m = &p->mask;
         const uint8_t *row = (const uint8_t *)m->data + t->b * m->b + t->h * m->h + i * m->t + t->j * m->d;
