@@ -273,7 +273,8 @@ static att_status save(const import *m, const char *path)
         metadata[n++] = (att_metadata){"attend.recipe", recipe};
         metadata[n++] = (att_metadata){"attend.vocabulary", vocabulary};
         metadata[n++] = (att_metadata){"attend.max_tokens", limit};
-        if (tokenizer) metadata[n++] = (att_metadata){"attend.source_tokenizer", tokenizer};
+        const char *key = m->hub.recipe.task == ATT_TASK_TRANSLATION ? "attend.source_tokenizer" : "attend.tokenizer";
+        if (tokenizer) metadata[n++] = (att_metadata){key, tokenizer};
         status = save_tensors(m, path, metadata, n);
     }
     att_string_free(recipe);

@@ -16,20 +16,23 @@ static att_status load_tokenizer(const att_file *file, const char *key, const at
     return json ? att_tokenizer_from_json(json, strlen(json), allocator, out) : ATT_OK;
 }
 
-/* How many tokens there are: a converted model says so, others have as many as their tokenisers. */
-static int64_t vocabulary(const att_file *file, const att_tokenizer *tokenizer)
+/* How many tokens there are: a converted model says so, others have as many as their tokenisers, and one more to mask
+ * with where those have none. */
+static int64_t vocabulary(const att_model *m, const att_file *file, const att_tokenizer *tokenizer)
 {
     const char *said = att_file_metadata(file, "attend.vocabulary");
     long long n = said ? atoll(said) : 0;
-    return n > 0 ? n : tokenizer ? att_tokenizer_size(tokenizer) : 0;
+    bool masks = m->recipe.task == ATT_TASK_MASKED_LANGUAGE_MODEL;
+    if (n > 0 || !tokenizer) return n;
+    return att_tokenizer_size(tokenizer) + (masks && att_tokenizer_role(tokenizer, ATT_ROLE_MASK) < 0);
 }
 
 static att_status load_network(att_model *m, const att_file *file, const char *path)
 {
     att_transformer_config config;
     att_recipe_transformer(&m->recipe, &config);
-    config.source_vocabulary = vocabulary(file, m->source);
-    config.target_vocabulary = vocabulary(file, m->target);
+    config.source_vocabulary = vocabulary(m, file, m->source);
+    config.target_vocabulary = vocabulary(m, file, m->target);
     ATT_REQUIRE(config.source_vocabulary > 0 && config.target_vocabulary > 0, ATT_E_FORMAT,
                 "%s: neither a tokeniser nor 'attend.vocabulary' in its metadata", path);
     const char *most = att_file_metadata(file, "attend.max_tokens");
@@ -48,9 +51,10 @@ static att_status load(att_model *m, const att_file *file, const char *path)
     ATT_TRY(att_options_from_json(att_recipe_options(), &m->recipe, json, strlen(json)));
     ATT_REQUIRE(m->recipe.kind == ATT_MODEL_TRANSFORMER, ATT_E_UNSUPPORTED,
                 "%s: model.kind: \"seq2seq\", expected \"transformer\"", path);
-    ATT_TRY(load_tokenizer(file, "attend.source_tokenizer", m->allocator, &m->source));
+    bool pair = m->recipe.task == ATT_TASK_TRANSLATION;
+    ATT_TRY(load_tokenizer(file, pair ? "attend.source_tokenizer" : "attend.tokenizer", m->allocator, &m->source));
     m->target = m->source;
-    if (!m->recipe.text.shared) {
+    if (pair && !m->recipe.text.shared) {
         ATT_TRY(load_tokenizer(file, "attend.target_tokenizer", m->allocator, &m->target));
         if (!m->target) m->target = m->source;
     }

@@ -2,10 +2,12 @@
 
 import json
 
+import hard_text
 import numpy
 import pytest
 import torch
 import transformers
+from tokenizers import ByteLevelBPETokenizer
 from transformers import BertConfig, BertForMaskedLM, BertModel, GPT2Config, GPT2LMHeadModel, MarianConfig, MarianMTModel
 
 torch.set_num_threads(1)
@@ -61,6 +63,21 @@ def test_gpt2(attend, load, tmp_path, size):
     attend("convert", "mine.att", "--to-hugging-face", "back")
     again = GPT2LMHeadModel.from_pretrained(tmp_path / "back").eval()
     assert torch.equal(again(torch.tensor(ids)).logits, want)
+
+
+def test_gpt2_with_its_tokeniser_continues_a_text(attend, tmp_path):
+    lines = list(hard_text.mixture(300, 5))
+    tokenizer = ByteLevelBPETokenizer()
+    tokenizer.train_from_iterator(lines, vocab_size=400, special_tokens=["<|endoftext|>"], show_progress=False)
+    config = GPT2Config(vocab_size=400, bos_token_id=0, eos_token_id=0, **GPT2[1])
+    theirs = make(GPT2LMHeadModel, config, tmp_path / "theirs")
+    tokenizer.save_model(str(tmp_path / "theirs"))
+    attend("convert", "theirs", "-o", "mine.att")
+    prompt = "Hello world, don't"
+    ids = torch.tensor([tokenizer.encode(prompt).ids])
+    want = theirs.generate(ids, max_new_tokens=12, do_sample=False, pad_token_id=0, suppress_tokens=[0])[0, ids.shape[1]:]
+    got = attend("generate", "mine.att", "--prompt", prompt, "--temperature", 0, "--max-tokens", 12, "--json")
+    assert json.loads(got)["text"] == tokenizer.decode(want.tolist())
 
 
 def mine_and_theirs(load, path, theirs, head, segments=2):
