@@ -167,7 +167,7 @@ typedef struct att_fused_kernels {
     bool (*serves)(const att_attention_problem *p);
     int64_t sub; /* queries of a tile: tasks are best multiples of it */
     int64_t (*forward_floats)(const att_attention_problem *p, int64_t n);
-    /* Queries i <= . < i + n: o, and lse and weights where present. */
+    /* Queries i <= . < i + n: o, and what else of `out` is present; column_sums are added into. */
     void (*forward)(const att_attention_problem *p, int64_t b, int64_t h, int64_t i, int64_t n, float *scratch);
     int64_t backward_queries, backward_keys; /* blocks: parts of a backward start at multiples of them */
     int64_t (*backward_floats)(const att_attention_problem *p, const att_fused_part *part);

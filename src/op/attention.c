@@ -221,6 +221,7 @@ att_status att_attention_forward(const att_attention_desc *desc, const att_exec 
         att_decode_forward(&p, &how, workspace.data);
     } else if (packed) {
         att_fused_forward(&p, &how, workspace.data);
+        return ATT_OK;
     } else if (fused) {
         call c = fused_call(&p, fused, workspace);
         att_parallel(&how, p.B * p.Hq * att_ceil_div(p.Tq, ATT_QUERY_BLOCK), fused_forward_tile, &c);

@@ -55,13 +55,23 @@ static void forward_task(void *ctx, int64_t task, int worker)
     c->kernels->forward(p, head / p->Hq, head % p->Hq, i, att_min64(c->rows, p->Tq - i), scratch_of(c, worker));
 }
 
+/* All tasks of a head, one after the other: they add to the same column_sums. */
+static void forward_head(void *ctx, int64_t head, int worker)
+{
+    const call *c = ctx;
+    for (int64_t k = 0; k < c->blocks; k++) forward_task(ctx, head * c->blocks + k, worker);
+}
+
 void att_fused_forward(const att_attention_problem *p, const att_exec *exec, void *workspace)
 {
     call c = {.p = p, .kernels = kernels_for(exec), .scratch = workspace};
     c.rows = task_rows(p, att_threads(exec), c.kernels->sub);
     c.blocks = att_ceil_div(p->Tq, c.rows);
     c.scratch_bytes = bytes_of(c.kernels->forward_floats(p, c.rows));
-    att_parallel(exec, p->B * p->Hq * c.blocks, forward_task, &c);
+    if (p->column_sums.data)
+        att_parallel(exec, p->B * p->Hq, forward_head, &c);
+    else
+        att_parallel(exec, p->B * p->Hq * c.blocks, forward_task, &c);
 }
 
 /* ---- backward ---- */

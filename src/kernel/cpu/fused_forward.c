@@ -162,30 +162,100 @@ static void end_rows(const task *x)
     }
 }
 
-/* A second pass over the keys, for callers who ask to see the weights. x->l holds lse. */
-static void write_weights(task *x, int64_t j, int64_t at)
+/* ---- a second pass over the keys, for callers who ask what the weights were; x->l holds lse ---- */
+
+static bool is_watched(const att_attention_problem *p)
 {
-    const fused_tile *t = &x->t;
-    tile_scores(x);
-    for (int64_t r = 0; r < t->n; r++) {
-        float *e = x->s + r * LD, *to = row_of(&x->p->weights, t->b, t->h, t->i + r) + j;
-        if (t->row_hi[r] <= t->row_lo[r]) continue;
-        dress_row(t, r, e, NULL, x->term);
-        weights_row(e, x->l[at + r], lanes_down(t->row_lo[r]), lanes_up(t->row_hi[r]));
-        if (x->p->centre.data) gauss_row(t, r, e);
-        memcpy(to + t->row_lo[r], e + t->row_lo[r], (size_t)(t->row_hi[r] - t->row_lo[r]) * sizeof *e);
+    return p->weights.data || p->entropy.data || p->top_keys.data || p->column_sums.data;
+}
+
+/* What the pass adds to. column_sums is the caller's to clear: other tasks add to it too. */
+static void clear_watched(const task *x)
+{
+    const att_attention_problem *p = x->p;
+    for (int64_t i = x->i; i < x->i + x->n; i++) {
+        if (p->weights.data) memset(row_of(&p->weights, x->t.b, x->t.h, i), 0, (size_t)p->Tk * sizeof(float));
+        if (p->entropy.data) *row_of(&p->entropy, x->t.b, x->t.h, i) = 0;
+        for (int64_t k = 0; p->top_keys.data && k < p->top; k++) {
+            ((int32_t *)(void *)row_of(&p->top_keys, x->t.b, x->t.h, i))[k * p->top_keys.d] = -1;
+            row_of(&p->top_weights, x->t.b, x->t.h, i)[k * p->top_weights.d] = 0;
+        }
     }
 }
 
-static void clear_weights(const task *x)
+/* - sum_j w log w; with w = 2^(e - shift) its logarithm is known. Scores e are -inf where hidden. */
+static float entropy_of(const float *e, const float *w, float shift, int64_t lo, int64_t hi)
+{
+    const vf s = vf_set1(shift), none = vf_zero();
+    vf sum = vf_zero();
+    for (int64_t c = lo; c < hi; c += VF_LANES) {
+        vf y = vf_load(w + c), bits = vf_mul(y, vf_sub(s, vf_load(e + c)));
+        sum = vf_add(sum, vf_select(vf_le(y, none), none, bits));
+    }
+    return (float)((double)vf_sum(sum) / LOG2E);
+}
+
+/* The same where a Gaussian has been multiplied in. */
+static float plain_entropy_of(const float *w, int64_t lo, int64_t hi)
+{
+    float sum = 0;
+    for (int64_t c = lo; c < hi; c++)
+        if (w[c] != 0) sum -= w[c] * logf(w[c]);
+    return sum;
+}
+
+/* Into the list of the n largest weights, before the first smaller one: the lower key stays first among equals. A key
+ * of -1 marks where the list ends. */
+static void insert_top(const att_attention_problem *p, int32_t *key, float *weight, int64_t j, float w)
+{
+    int64_t n = p->top, k_step = p->top_keys.d, w_step = p->top_weights.d, at = n;
+    while (at > 0 && (key[(at - 1) * k_step] < 0 || w > weight[(at - 1) * w_step])) at--;
+    if (at == n) return;
+    for (int64_t m = n - 1; m > at; m--) {
+        key[m * k_step] = key[(m - 1) * k_step];
+        weight[m * w_step] = weight[(m - 1) * w_step];
+    }
+    key[at * k_step] = (int32_t)j;
+    weight[at * w_step] = w;
+}
+
+/* Weights w of row r, made from scores e that are -inf where hidden. */
+static void watch_row(const task *x, int64_t r, const float *e, const float *w, float shift)
 {
     const att_attention_problem *p = x->p;
-    for (int64_t r = 0; r < x->n; r++)
-        memset(row_of(&p->weights, x->t.b, x->t.h, x->i + r), 0, (size_t)p->Tk * sizeof(float));
+    const fused_tile *t = &x->t;
+    int64_t lo = t->row_lo[r], hi = t->row_hi[r], i = t->i + r;
+    if (p->weights.data) memcpy(row_of(&p->weights, t->b, t->h, i) + t->j + lo, w + lo, (size_t)(hi - lo) * sizeof *w);
+    if (p->entropy.data)
+        *row_of(&p->entropy, t->b, t->h, i) +=
+            p->centre.data ? plain_entropy_of(w, lo, hi) : entropy_of(e, w, shift, lanes_down(lo), lanes_up(hi));
+    if (p->top_keys.data) {
+        int32_t *key = (int32_t *)p->top_keys.data + t->b * p->top_keys.b + t->h * p->top_keys.h + i * p->top_keys.t;
+        for (int64_t c = lo; c < hi; c++)
+            if (e[c] != -INFINITY) insert_top(p, key, row_of(&p->top_weights, t->b, t->h, i), t->j + c, w[c]);
+    }
+    for (int64_t c = lo; p->column_sums.data && c < hi; c++) *row_of(&p->column_sums, t->b, t->h, t->j + c) += w[c];
+}
+
+static void watch_tile(task *x, int64_t at)
+{
+    const fused_tile *t = &x->t;
+    float scores[LD];
+    tile_scores(x);
+    for (int64_t r = 0; r < t->n; r++) {
+        float *e = x->s + r * LD, lse = x->l[at + r];
+        int64_t lo = lanes_down(t->row_lo[r]), hi = lanes_up(t->row_hi[r]);
+        if (t->row_hi[r] <= t->row_lo[r]) continue;
+        dress_row(t, r, e, NULL, x->term);
+        memcpy(scores + lo, e + lo, (size_t)(hi - lo) * sizeof *e);
+        weights_row(e, lse, lo, hi);
+        if (x->p->centre.data) gauss_row(t, r, e);
+        watch_row(x, r, scores, e, (float)((double)lse * LOG2E));
+    }
 }
 
 /* One stream over the keys. */
-static void stream(task *x, bool weights)
+static void stream(task *x, bool watch)
 {
     int64_t lo, hi, n = x->n;
     task_range(x, &lo, &hi);
@@ -196,7 +266,7 @@ static void stream(task *x, bool weights)
             if (!packed) pack_keys(x, j, lo > j ? lo - j : 0, hi < j + KEYS ? hi - j : KEYS);
             packed = true;
             fetch_ahead(x, j + KEYS, hi, at / SUB, (n + SUB - 1) / SUB);
-            weights ? write_weights(x, j, at) : forward_tile(x);
+            watch ? watch_tile(x, at) : forward_tile(x);
         }
     }
 }
@@ -213,8 +283,8 @@ static void forward(const att_attention_problem *p, int64_t b, int64_t h, int64_
     memset(x.o, 0, (size_t)(n * x.width) * sizeof *x.o);
     stream(&x, false);
     end_rows(&x);
-    if (!p->weights.data) return;
-    clear_weights(&x);
+    if (!is_watched(p)) return;
+    clear_watched(&x);
     stream(&x, true);
 }
 
