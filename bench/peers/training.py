@@ -1,21 +1,20 @@
 #!/usr/bin/env python3
-"""Training step of the alignment model, attend beside PyTorch eager, in turns.
+"""Training steps of translators, attend beside PyTorch eager, in turns.
 
-usage: nmt_step.py ATTEND [--width 256] [--threads 2] [--rounds 5]       needs: pip install torch
+usage: training.py ATTEND [--model nmt-step] [--width 256] [--threads 2] [--rounds 5]       needs: pip install torch
 
-Both train the model of Bahdanau, Cho and Bengio (2015) on the same shapes: batch 64, 16 words each way, vocabulary 5,000,
-word vectors of 256, bidirectional GRU encoder, additive attention before every step of the GRU decoder, tanh readout;
-forward, backward and Adam, float32. Prints target tokens per second (medians) and the ratio."""
+The same shapes for both: batch 64, 16 words each way, vocabulary 5,000, word vectors of 256, bidirectional GRU encoder,
+additive attention, GRU decoder; forward, backward and Adam, float32. In nmt-step (Bahdanau, Cho, Bengio 2015) attention
+comes before every step of the decoder and the directions are joined; in nmt (the TensorFlow tutorial's) the decoder
+runs over the words alone, all of its states attend at once, and the directions are summed."""
 import argparse
-import json
-import statistics
-import subprocess
-import time
+
+from turns import compare
 
 B, T, V, E = 64, 16, 5000, 256
 
 
-def torch_model(width):
+def stepwise(width):
     import torch
     from torch import nn
 
@@ -44,12 +43,37 @@ def torch_model(width):
     return Translator()
 
 
-def torch_step(width, threads):
+def tutorial(width):
+    import torch
+    from torch import nn
+
+    class Translator(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.source, self.target = nn.Embedding(V, E), nn.Embedding(V, E)
+            self.encoder = nn.GRU(E, width, batch_first=True, bidirectional=True)
+            self.decoder = nn.GRU(E, width, batch_first=True)
+            self.query, self.key = nn.Linear(width, width, bias=False), nn.Linear(width, width, bias=False)
+            self.score = nn.Parameter(torch.randn(width) * 0.03)
+            self.combine, self.output = nn.Linear(2 * width, width), nn.Linear(width, V)
+
+        def forward(self, source, target):
+            states, _ = self.encoder(self.source(source))
+            states = states[..., :width] + states[..., width:]
+            decoded, _ = self.decoder(self.target(target))
+            scores = torch.tanh(self.query(decoded)[:, :, None] + self.key(states)[:, None]) * self.score
+            context = scores.sum(-1).softmax(-1) @ states
+            return self.output(torch.tanh(self.combine(torch.cat([context, decoded], -1))))
+
+    return Translator()
+
+
+def torch_step(name, width, threads):
     import torch
     import torch.nn.functional as F
     torch.set_num_threads(threads)
     torch.manual_seed(0)
-    model = torch_model(width)
+    model = {"nmt-step": stepwise, "nmt": tutorial}[name](width)
     optimiser = torch.optim.Adam(model.parameters(), 1e-4, foreach=True)
     source, target, wanted = (torch.randint(0, V, (B, T)) for _ in range(3))
 
@@ -64,28 +88,14 @@ def torch_step(width, threads):
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("attend")
+    parser.add_argument("--model", default="nmt-step", choices=["nmt-step", "nmt"])
     parser.add_argument("--width", type=int, default=256)
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--rounds", type=int, default=5)
     a = parser.parse_args()
-    step = torch_step(a.width, a.threads)
-    step()
-    command = [a.attend, "bench", "train", "--model", "nmt-step", "--width", str(a.width), "--threads", str(a.threads),
-               "--runs", "5", "--json"]
-    theirs, ours, ratios = [], [], []
-    for _ in range(a.rounds):
-        times = []
-        for _ in range(3):
-            began = time.perf_counter()
-            step()
-            times.append(time.perf_counter() - began)
-        theirs.append(B * T / statistics.median(times))
-        result = json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
-        ours.append(result["tokens_per_s"])
-        ratios.append(ours[-1] / theirs[-1])
-    print(json.dumps({"width": a.width, "threads": a.threads, "pytorch_tokens_per_s": round(statistics.median(theirs)),
-                      "attend_tokens_per_s": round(statistics.median(ours)), "ratio": round(statistics.median(ratios), 2),
-                      "ratio_min": round(min(ratios), 2), "attend_share_of_fma_limit": round(result["share"], 3)}))
+    arguments = ["train", "--model", a.model, "--width", str(a.width)]
+    peers = {"pytorch": torch_step(a.model, a.width, a.threads)}
+    compare(a.attend, arguments, peers, rounds=a.rounds, runs=3, threads=a.threads)
 
 
 if __name__ == "__main__":
