@@ -210,6 +210,18 @@ def test_coverage_grows(attend, save, load):
     numpy.testing.assert_allclose(load("c.npy")[:, 0], c + a.sum(1), atol=1e-13)
 
 
+def test_keys_that_no_score_reads(attend, save, load):
+    """Location scores come from the query alone: keys are noted, not refused, and their gradient is zero."""
+    flags = save(query=Q, key=K, value=V, score_weight=L, grad_output=numpy.ones((2, 3, 6)))
+    done = attend.run("attention", "--score", "location", *flags, "-o", "o.npy", "--grad-key", "dk.npy")
+    assert done.returncode == 0 and b"do not look at the keys" in done.stderr
+    assert (load("dk.npy") == 0).all() and load("dk.npy").shape == K.shape
+    table = draw(1, 5)
+    attend("attention", "--score", "relative", *save(query=Q, value=V, relative=table), "-o", "o.npy")
+    e = table[0][numpy.clip(numpy.arange(5)[None] - numpy.arange(3)[:, None], -2, 2) + 2]
+    numpy.testing.assert_allclose(load("o.npy"), softmax(e) @ V, atol=1e-13)
+
+
 def test_what_each_row_and_key_got(attend, save, load):
     a = softmax(Q @ K.swapaxes(-1, -2) / 2)
     attend("attention", *save(query=Q, key=K, value=V), "--entropy", "e.npy", "--column-sums", "c.npy", "--lse", "l.npy",
