@@ -14,6 +14,8 @@ from ._layer import Layer, Weight
 from ._problem import Problem
 from ._runtime import execution
 
+STAGE_DROPPED = 3
+
 
 class Attention(Layer):
     """Dot-product attention (Luong 2015) with the arguments, call and numbers of keras.layers.Attention.
@@ -64,7 +66,7 @@ class Attention(Layer):
         output = p.restore(out["o"])
         weights = None
         if return_attention_scores:
-            weights = self._dropped_weights(p) if dropped else p.restore(out["weights"])
+            weights = self._dropped_weights(p) if dropped else p.restore_rows(out["weights"])
         if dark is not None:
             dark.forward(output, weights)
         if query_mask is not None:
@@ -158,14 +160,10 @@ class Attention(Layer):
         return found
 
     def _dropped_weights(self, p: Problem) -> Array:
-        """The weights after dropout (B,Tq,Tk): the output for unit vectors as values."""
-        keys = p.value.shape[1]
-        units = np.broadcast_to(np.eye(keys, dtype=self.dtype), (p.value.shape[0], 1, keys, keys))
-        other = Problem.__new__(Problem)
-        other.rank, other.desc, other.inputs = p.rank, p.desc, {**p.inputs, "v": units}
-        out = outputs(other)
-        forward(other, out)
-        return p.restore(out["o"])
+        """The weights after dropout (B,Tq,Tk)."""
+        weights = outputs(p, weights=True)["weights"]
+        _core.attention_weights(p.desc, p.inputs, weights, STAGE_DROPPED, *execution())
+        return p.restore_rows(weights)
 
 
 class AdditiveAttention(Attention):

@@ -9,7 +9,7 @@ import numpy as np
 
 from . import _core
 from ._arrays import Array, Arrays, as_array, dense_rows
-from ._problem import WINDOW_CAUSAL, fail
+from ._problem import SCORES, WINDOW_CAUSAL, fail
 from ._runtime import execution
 
 _seeds = np.random.default_rng()
@@ -45,7 +45,8 @@ def scaled_dot_product_attention(query: Arrays, key: Arrays, value: Arrays, attn
     if is_causal:
         desc["window"] = WINDOW_CAUSAL
     if scale == 0:  # every score is 0: the library's "none"
-        desc["score"] = 2
+        desc["kind"] = SCORES["none"]
+        del inputs["k"]
     elif scale is not None:
         desc["scale"] = scale
     if dropout_p != 0:

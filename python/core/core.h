@@ -36,6 +36,10 @@ typedef struct core_field {
         double: CORE_DOUBLE,                                                                                           \
         const char *: CORE_TEXT,                                                                                       \
         default: CORE_INT)
+#define CORE_INNER(type, field)                                                                                        \
+    {                                                                                                                  \
+#field, CORE_KIND(((type *)0)->core.field), offsetof(type, core.field)                                         \
+    }
 #define CORE_FIELD(type, field)                                                                                        \
     {                                                                                                                  \
 #field, CORE_KIND(((type *)0)->field), offsetof(type, field)                                                   \

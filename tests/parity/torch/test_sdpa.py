@@ -80,8 +80,8 @@ def test_mask_and_causal_exclude_each_other(rng):
 
 
 @pytest.mark.parametrize("change, message", [
-    ({"key": (2, 7, 4)}, "shapes"), ({"key": (3, 7, 5)}, "key: shape"), ({"value": (3, 6, 3)}, "shape"),
-    ({"query": (4,)}, "at least 2"), ({"query": (4, 5, 4), "enable_gqa": True}, "4 query heads and 3"),
+    ({"key": (2, 7, 4)}, "shapes"), ({"key": (3, 7, 5)}, "key: 5 wide"), ({"value": (3, 6, 3)}, "expected"),
+    ({"query": (4,)}, "at least 2"), ({"query": (4, 5, 4), "enable_gqa": True}, "heads, kv_heads: 4 and 3"),
     ({"attn_mask": np.ones((5, 6), bool)}, "attn_mask: shape"), ({"dropout_p": 1.5}, "dropout: 1.5")], ids=str)
 def test_refused(rng, change, message):
     call = dict(zip(("query", "key", "value"), make(rng, SIZES[1])))

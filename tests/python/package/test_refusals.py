@@ -8,9 +8,9 @@ X = np.zeros((2, 3, 4), np.float32)
 REFUSED = {
     "query: shape": lambda: attend.attention(np.zeros(3), np.zeros(3)),
     "value: shape": lambda: attend.attention(X, X[0]),
-    "key: shape .*expected": lambda: attend.attention(X, X, X[:, :, :3]),
-    "value: batch of 1": lambda: attend.attention(X, X[:1]),
-    "query, value: 3 query heads and 2": lambda: attend.attention(np.zeros((1, 3, 2, 4)), np.zeros((1, 2, 2, 4))),
+    "key: 3 wide in each head, expected 4": lambda: attend.attention(X, X, X[:, :, :3]),
+    "value: a batch of 1, expected q's 2": lambda: attend.attention(X, X[:1]),
+    "heads, kv_heads: 3 and 2": lambda: attend.attention(np.zeros((1, 3, 2, 4)), np.zeros((1, 2, 2, 4))),
     "query: int64": lambda: attend.attention(np.zeros((2, 3), int), np.zeros((2, 3), int)),
     "key: float64, expected float32": lambda: attend.attention(X, X, X.astype(float)),
     "score: 'cosinus', expected one of": lambda: attend.attention(X, X, score="cosinus"),
@@ -20,7 +20,7 @@ REFUSED = {
     "window: 3, expected a pair": lambda: attend.attention(X, X, window=3),
     "left: -1": lambda: attend.attention(X, X, window=(-1, 2)),
     "window: right 2 with causal": lambda: attend.attention(X, X, window=(1, 2), causal=True),
-    "score_weight: given, expected only": lambda: attend.attention(X, X, score_weight=np.ones(4, np.float32)),
+    "score_weight: given, expected none": lambda: attend.attention(X, X, score_weight=np.ones(4, np.float32)),
     "score_weight: shape": lambda: attend.attention(X, X, score="additive", score_weight=np.ones(3, np.float32)),
     "mask: shape": lambda: attend.attention(X, X, mask=np.ones((2, 3, 4), bool)),
     "mask: <U1": lambda: attend.attention(X, X, mask=np.array(["x"])),
@@ -33,6 +33,12 @@ REFUSED = {
     "temperature: 0": lambda: attend.attention(X, X, temperature=0),
     "grad_output: shape": lambda: attend.attention_grad(X[0], X, X),
     "grad_output: shape .*,3": lambda: attend.attention_grad(X[:, :, :3], X, X),
+    "local: None beside": lambda: attend.attention(X, X, half_width=2),
+    "local: 'near'": lambda: attend.attention(X, X, local="near"),
+    "key_lengths: float32, expected integers": lambda: attend.attention(X, X, key_lengths=np.ones(2, np.float32)),
+    "key_lengths: 4 at": lambda: attend.attention(X, X, key_lengths=[4, 1]),
+    "key_lengths: a number beyond": lambda: attend.attention(X, X, key_lengths=[1 << 40, 1]),
+    "relative_kind: 'rope'": lambda: attend.attention(X, X, relative_kind="rope"),
     "threads: 0": lambda: attend.set_num_threads(0),
     "isa: 'sse'": lambda: attend.set_isa("sse"),
     "query: elements of format": lambda: attend.attention(X.astype(complex), X),
@@ -46,7 +52,7 @@ def test_refused(message):
 
 
 def test_unknown_keyword():
-    with pytest.raises(TypeError, match="mask_value"):
+    with pytest.raises(TypeError, match="'mask_value' is no argument, expected .*score_vector"):
         attend.attention(X, X, mask_value=X)
     with pytest.raises(TypeError, match="mask_value"):
         attend.attention_grad(X, X, X, mask_value=X)
