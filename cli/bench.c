@@ -25,6 +25,7 @@ static const cli_option options[] = {
     {"prepared",    0, CLI_FLAG,   &set.prepared,    NULL,    "additive: keys prepared beforehand, as for a decoder's steps"},
     {"transpose-b", 0, CLI_FLAG,   &set.transpose_b, NULL,    "product: b lies transposed"},
     {"packed",      0, CLI_FLAG,   &set.packed,      NULL,    "product: b packed beforehand, as weights are"},
+    {"weights",     0, CLI_CHOICE, &set.weights,     "NAME",  "product: of b, packed beforehand", .choices = cli_weights_names},
     {"model",       0, CLI_CHOICE, &set.model,       "NAME",  "train: the model", .choices = bench_models},
     {"width",       0, CLI_INT,    &set.width,       "N",     "train: units", .min = 1, .max = 65536},
     {"batch",       0, CLI_INT,    &set.batch,       "N",     "train: sentence pairs; 0: the model's own", .min = 0, .max = 65536},

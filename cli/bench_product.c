@@ -40,25 +40,29 @@ static att_status prepare(const bench_request *r, problem *p, bench_result *out)
     out->workspace_bytes = p->workspace.bytes;
     out->path = att_isa_name(r->exec.isa ? r->exec.isa : att_isa_detect());
     if (!p->use_packed) return ATT_OK;
-    att_span span = {.bytes = att_product_pack_bytes(&r->exec, n[K], n[N])};
+    att_dtype dtype = cli_weights(r->weights);
+    att_span span = {.bytes = att_product_pack_as_bytes(&r->exec, dtype, n[K], n[N])};
     span.data = bench_memory(span.bytes);
     att_view b = att_view_at(&p->b, 0, 0);
-    return att_product_pack(&r->exec, &p->packed, &b, span);
+    return att_product_pack_as(&r->exec, dtype, &p->packed, &b, span);
 }
 
 int bench_product(const bench_request *r, bench_result *out)
 {
-    problem p = {.n = {0, 0, 0, 1}, .exec = r->exec, .use_packed = r->packed};
+    problem p = {.n = {0, 0, 0, 1}, .exec = r->exec, .use_packed = r->packed || r->weights};
     int status = bench_shape(r, "64,2048,512", "M,N,K or M,N,K,BATCH", SIZES, 1, p.n);
     if (status != CLI_DONE) return status;
     const int64_t *n = p.n;
-    if (r->packed && n[BATCH] > 1) return cli_wrong("--packed: with a batch of %lld, expected 1", (long long)n[BATCH]);
-    snprintf(out->what, sizeof out->what, "%lld x (%lldx%lldx%lld)%s%s", (long long)n[BATCH], (long long)n[M],
-             (long long)n[N], (long long)n[K], r->transpose_b ? " b transposed" : "", r->packed ? " packed" : "");
+    if (p.use_packed && n[BATCH] > 1)
+        return cli_wrong("--packed: with a batch of %lld, expected 1", (long long)n[BATCH]);
+    snprintf(out->what, sizeof out->what, "%lld x (%lldx%lldx%lld)%s%s%s", (long long)n[BATCH], (long long)n[M],
+             (long long)n[N], (long long)n[K], r->transpose_b ? " b transposed" : "", p.use_packed ? " packed " : "",
+             p.use_packed ? cli_weights_names[r->weights] : "");
     att_status st = prepare(r, &p, out);
     if (st == ATT_OK) st = bench_time(r, multiply, &p, out);
     double batch = (double)n[BATCH], flops = 2 * (double)(n[M] * n[N]) * (double)n[K] * batch;
-    double bytes = 4 * batch * (double)(n[M] * n[K] + n[K] * n[N] + n[M] * n[N]);
+    double weights = (double)att_dtype_bytes(cli_weights(r->weights)) * (double)(n[K] * n[N]);
+    double bytes = batch * (weights + 4 * (double)(n[M] * n[K] + n[M] * n[N]));
     if (st == ATT_OK) st = bench_roofline(r, flops, bytes, out);
     return st == ATT_OK ? CLI_DONE : cli_fail(st);
 }

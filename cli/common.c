@@ -78,6 +78,14 @@ void cli_note(const char *fmt, ...)
     va_end(ap);
 }
 
+const char *const cli_weights_names[] = {"f32", "bf16", "int8", NULL};
+
+att_dtype cli_weights(int index)
+{
+    static const att_dtype dtypes[] = {ATT_F32, ATT_BF16, ATT_I8};
+    return dtypes[index];
+}
+
 att_exec cli_exec(void)
 {
     return (att_exec){.threads = cli.threads > 0 ? (int)cli.threads : att_cpu_count()};

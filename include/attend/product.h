@@ -28,6 +28,8 @@ typedef struct att_packed {
     int64_t K, N;
     att_isa isa;
     void *data;
+    att_dtype dtype; /* of data: ATT_F32, ATT_BF16 or ATT_I8 */
+    float *scale;    /* (N) of ATT_I8: column n of b is scale[n] times whole numbers -127 .. 127 */
 } att_packed;
 
 /* c(M,N) = act(a(M,K) b(K,N) + bias(N)), or c += a b + bias.
@@ -48,7 +50,23 @@ ATT_API att_status att_product_sum(const att_product_desc *desc, const att_exec 
 /* Pack b(K,N) (float32) into `memory` of att_product_pack_bytes(); `packed` then refers to that memory. */
 ATT_API size_t att_product_pack_bytes(const att_exec *exec, int64_t K, int64_t N);
 ATT_API att_status att_product_pack(const att_exec *exec, att_packed *packed, const att_view *b, att_span memory);
-/* As att_product with the packed b: the same bits. Fails with ATT_E_VALUE when packed for another instruction set. */
+/* The same in fewer bits, for inference:
+ *     ATT_F32    as att_product_pack
+ *     ATT_BF16   b rounded to bfloat16 (nearest, ties to even): half the memory, relative errors of at most 2^-9
+ *     ATT_I8     column n rounded to multiples of scale[n] = max_k |b[k,n]| / 127: a quarter; K at most 65536
+ * b is finite. Fails with ATT_E_DTYPE, ATT_E_SHAPE, ATT_E_WORKSPACE. */
+ATT_API size_t att_product_pack_as_bytes(const att_exec *exec, att_dtype dtype, int64_t K, int64_t N);
+ATT_API att_status att_product_pack_as(const att_exec *exec, att_dtype dtype, att_packed *packed, const att_view *b,
+                                       att_span memory);
+/* out(K) = column n of the packed b as it was rounded. */
+ATT_API void att_product_packed_column(const att_packed *packed, int64_t n, float *out);
+
+/* As att_product with the packed b. ATT_F32 gives the same bits, ATT_BF16 those of att_product with the rounded b. For
+ * ATT_I8 the rows of a are rounded too, to multiples of max_k |a[m,k]| / L with L = min(32767, 2^31 / (127 K)), but for
+ * ATT_ISA_REF: c then differs from the product with the rounded b by at most max_k |a[m,k]| / (2 L) sum_k |b[k,n]|. A
+ * row of a that is not finite gives NaN, one that is below 1e-30 throughout counts as zeros. c is float32. Every row of
+ * c has the same bits alone or in a batch and for any number of threads.
+ * Fails with ATT_E_VALUE when packed for another instruction set. */
 ATT_API att_status att_product_packed(const att_product_desc *desc, const att_exec *exec, const att_view *c,
                                       const att_view *a, const att_packed *b, const att_view *bias, att_span workspace);
 /* What att_product_packed needs: less than att_product_workspace, which is enough too. */

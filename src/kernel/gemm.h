@@ -25,7 +25,8 @@ typedef struct att_gemm_block {
     int64_t rows, cols, k;
     const float *a; /* packed by pack_a; for rows = 1 and ROWS, k values in a row */
     att_gemm_layout a_layout;
-    const float *b;         /* panel j at j * b_panel, in it row k at k * b_row */
+    const void *b;          /* panel j at j * b_panel, in it row k at k * b_row, in elements */
+    bool b_half;            /* b is bfloat16 and packed, a in layout ROWS; otherwise b is float */
     int64_t b_row, b_panel; /* every panel holds nr readable columns but for unpacked b, where cols % nr == 0 */
     bool add;               /* c += ..., otherwise the old c is not read */
     bool last;              /* bias and activation follow */

@@ -10,8 +10,11 @@ static att_kernels tables[ATT_ISA_AVX512 + 1]; /* indexed by att_isa; built once
 static pthread_once_t built = PTHREAD_ONCE_INIT;
 
 void att_register_gemm_portable(att_kernels *table);
+void att_register_gemm8_portable(att_gemm8_kernels *t);
 void att_register_gemm_avx2(att_kernels *table);
+void att_register_gemm8_avx2(att_gemm8_kernels *t);
 void att_register_gemm_avx512(att_kernels *table);
+void att_register_gemm8_avx512(att_gemm8_kernels *t);
 void att_register_attention_portable(att_attention_kernels *t);
 void att_register_additive_portable(att_attention_kernels *t);
 void att_register_dot_portable(att_attention_kernels *t);
@@ -46,6 +49,7 @@ void att_register_decode_avx512(att_decode_kernels *t);
 static void register_portable(att_kernels *t)
 {
     att_register_gemm_portable(t);
+    att_register_gemm8_portable(&t->gemm8);
     att_register_attention_portable(&t->attention);
     att_register_additive_portable(&t->attention);
     att_register_dot_portable(&t->attention);
@@ -61,6 +65,7 @@ static void register_portable(att_kernels *t)
 static void register_avx2(att_kernels *t)
 {
     att_register_gemm_avx2(t);
+    att_register_gemm8_avx2(&t->gemm8);
     att_register_attention_avx2(&t->attention);
     att_register_additive_avx2(&t->attention);
     att_register_dot_avx2(&t->attention);
@@ -75,6 +80,7 @@ static void register_avx2(att_kernels *t)
 static void register_avx512(att_kernels *t)
 {
     att_register_gemm_avx512(t);
+    att_register_gemm8_avx512(&t->gemm8);
     att_register_attention_avx512(&t->attention);
     att_register_additive_avx512(&t->attention);
     att_register_dot_avx512(&t->attention);

@@ -1,16 +1,13 @@
 /* Dense products: checks, packing, and the cut of the work into tiles. The kernels' header says what decides the bits
  * of a result; nothing in this file does, so the cut may follow the number of threads. */
-#include <attend/product.h>
+#include "op/product.h"
 
 #include "base/parallel.h"
 #include "kernel/ref/both.h"
-#include "op/dispatch.h"
 
 enum {
-    CHUNK_K = 1024,                 /* packed b in scratch memory: at most so deep ...                     */
-    CHUNK_FLOATS = 2 * 1024 * 1024, /* ... and so large                                                 */
-    SERIAL_WORK = 1 << 18,          /* multiply-adds below which starting threads costs more than it gains */
-    TILES_PER_THREAD = 4            /* enough that a late thread leaves little work to wait for            */
+    CHUNK_K = 1024,                /* packed b in scratch memory: at most so deep ... */
+    CHUNK_FLOATS = 2 * 1024 * 1024 /* ... and so large                                */
 };
 
 /* One call: operands, where scratch memory is, and the chunk of b that is being multiplied. */
@@ -24,7 +21,8 @@ typedef struct product {
     float *scratch; /* threads * scratch_floats(): a block of a, then a ragged panel of b */
     float *chunk;   /* packed b of this chunk */
     int64_t k_lo, k_hi, n_lo, n_hi;
-    const float *panels; /* b of this chunk: panel j at j * panel_stride, row k at k * row_stride */
+    const void *panels; /* b of this chunk: panel j at j * panel_stride, row k at k * row_stride, in elements */
+    bool half;          /* they are bfloat16 */
     int64_t row_stride, panel_stride;
     bool direct; /* panels is b itself, not packed */
     int64_t row_tiles, col_tiles;
@@ -33,12 +31,6 @@ typedef struct product {
 static int64_t scratch_floats(const att_gemm_kernels *g)
 {
     return g->a_floats + g->kc * g->nr;
-}
-
-/* Bounds of part i of n items cut into `parts`. */
-static int64_t part_start(int64_t n, int64_t parts, int64_t i)
-{
-    return n / parts * i + att_min64(i, n % parts);
 }
 
 static float *f32_at(const att_view *v, int64_t row, int64_t col)
@@ -83,7 +75,7 @@ static void pack_chunk_panel(void *ctx, int64_t tile, int worker)
 }
 
 /* One block against columns n0 .. n1-1, whose panels start at b. */
-static void multiply_columns(const product *p, att_gemm_block *g, int64_t row, int64_t n0, int64_t n1, const float *b,
+static void multiply_columns(const product *p, att_gemm_block *g, int64_t row, int64_t n0, int64_t n1, const void *b,
                              int64_t b_row)
 {
     g->c = f32_at(p->c, row, n0);
@@ -100,7 +92,7 @@ static void bring_a(const product *p, att_gemm_block *g, float *scratch, int64_t
     const att_view *a = p->a;
     g->a = scratch;
     if (p->segments == 0) return;
-    bool transposed = a->stride[0] == 1 && a->stride[1] != 1 && g->rows > 1;
+    bool transposed = a->stride[0] == 1 && a->stride[1] != 1 && g->rows > 1 && !p->half;
     g->a_layout = transposed ? ATT_GEMM_COLUMNS : ATT_GEMM_ROWS;
     if (g->rows == 1 && p->segments == 1 && a->stride[1] == 1)
         g->a = f32_at(a, row, k0);
@@ -113,15 +105,17 @@ static void multiply_tile(void *ctx, int64_t tile, int worker)
     const product *p = ctx;
     const att_gemm_kernels *gemm = p->gemm;
     const int64_t nr = gemm->nr, row_tile = tile / p->col_tiles, col_tile = tile % p->col_tiles;
-    const int64_t row = part_start(p->M, p->row_tiles, row_tile), panels = att_ceil_div(p->n_hi - p->n_lo, nr);
-    const int64_t j0 = part_start(panels, p->col_tiles, col_tile), j1 = part_start(panels, p->col_tiles, col_tile + 1);
+    const int64_t row = att_part_start(p->M, p->row_tiles, row_tile), panels = att_ceil_div(p->n_hi - p->n_lo, nr);
+    const int64_t j0 = att_part_start(panels, p->col_tiles, col_tile),
+                  j1 = att_part_start(panels, p->col_tiles, col_tile + 1);
     const int64_t n0 = p->n_lo + j0 * nr, n1 = att_min64(p->n_lo + j1 * nr, p->n_hi);
     const int64_t whole = p->direct ? n0 + (n1 - n0) / nr * nr : n1; /* b itself has no zeros behind its last column */
     float *scratch = p->scratch + worker * scratch_floats(gemm), *ragged = scratch + gemm->a_floats;
-    att_gemm_block g = {.rows = part_start(p->M, p->row_tiles, row_tile + 1) - row,
+    att_gemm_block g = {.rows = att_part_start(p->M, p->row_tiles, row_tile + 1) - row,
                         .c_row = p->c->stride[0],
                         .c_col = p->c->stride[1],
                         .b_panel = p->panel_stride,
+                        .b_half = p->half,
                         .bias_stride = p->bias->stride[0],
                         .activation = p->desc->activation};
     int64_t k0 = p->k_lo;
@@ -131,7 +125,8 @@ static void multiply_tile(void *ctx, int64_t tile, int worker)
         g.add = p->desc->accumulate || k0 > 0;
         g.last = k1 == p->K;
         bring_a(p, &g, scratch, row, k0, k1);
-        const float *b = p->panels + j0 * p->panel_stride + (k0 - p->k_lo) * p->row_stride;
+        int64_t at = j0 * p->panel_stride + (k0 - p->k_lo) * p->row_stride;
+        const char *b = (const char *)p->panels + at * (int64_t)(p->half ? sizeof(uint16_t) : sizeof(float));
         multiply_columns(p, &g, row, n0, whole, b, p->row_stride);
         if (whole < n1) {
             pack_panel(p, ragged, k0, k1, whole, n1 - whole);
@@ -146,7 +141,7 @@ static void cut(product *p, const att_exec *exec)
 {
     int64_t panels = att_ceil_div(p->n_hi - p->n_lo, p->gemm->nr), threads = att_threads(exec);
     p->row_tiles = att_ceil_div(p->M, p->gemm->mc);
-    p->col_tiles = threads == 1 ? 1 : att_min64(panels, att_ceil_div(threads * TILES_PER_THREAD, p->row_tiles));
+    p->col_tiles = threads == 1 ? 1 : att_min64(panels, att_ceil_div(threads * ATT_TILES_PER_THREAD, p->row_tiles));
 }
 
 static void multiply_chunk(product *p, const att_exec *exec)
@@ -157,7 +152,7 @@ static void multiply_chunk(product *p, const att_exec *exec)
 
 static const att_exec *enough_threads(const product *p, const att_exec *exec)
 {
-    return (double)p->M * (double)p->N * (double)p->K < SERIAL_WORK ? NULL : exec;
+    return (double)p->M * (double)p->N * (double)p->K < ATT_SERIAL_WORK ? NULL : exec;
 }
 
 /* b where it is: its rows are dense and so few rows of a meet it that packing would cost more than it saves. */
@@ -173,12 +168,13 @@ static void multiply_direct(product *p, const att_exec *exec)
     multiply_chunk(p, exec);
 }
 
-static void multiply_packed(product *p, const att_exec *exec, const float *packed)
+static void multiply_packed(product *p, const att_exec *exec, const att_packed *packed)
 {
     p->k_lo = p->n_lo = 0;
     p->k_hi = p->K;
     p->n_hi = p->N;
-    p->panels = packed;
+    p->panels = packed->data;
+    p->half = packed->dtype == ATT_BF16;
     p->row_stride = p->gemm->nr;
     p->panel_stride = p->K * p->gemm->nr;
     multiply_chunk(p, exec);
@@ -227,7 +223,11 @@ att_status att_product_packed_workspace(const att_exec *exec, int64_t M, int64_t
     const att_gemm_kernels *gemm;
     ATT_REQUIRE(M >= 0 && N >= 0 && K >= 0, ATT_E_SHAPE, "product: sizes %lld, %lld, %lld, expected none below 0",
                 (long long)M, (long long)N, (long long)K);
-    *bytes = has_kernels(exec, &gemm) ? scratch_bytes(exec, gemm) : 0;
+    *bytes = 0;
+    if (!has_kernels(exec, &gemm)) return ATT_OK;
+    size_t eight_bits = att_product_i8_bytes(M, K);
+    *bytes = scratch_bytes(exec, gemm);
+    if (*bytes < eight_bits) *bytes = eight_bits;
     return ATT_OK;
 }
 
@@ -237,6 +237,7 @@ att_status att_product_workspace(const att_exec *exec, int64_t M, int64_t N, int
     int64_t k, n;
     ATT_TRY(att_product_packed_workspace(exec, M, N, K, bytes));
     if (!has_kernels(exec, &gemm)) return ATT_OK;
+    *bytes = att_round_up(*bytes, ATT_ALIGN);
     chunk_size(gemm, N, K, &k, &n);
     *bytes += (size_t)(k * n) * sizeof(float);
     return ATT_OK;
@@ -326,6 +327,15 @@ static void reference_f64(const product *p)
                          (int)p->desc->activation);
 }
 
+static void reference_bf16(const product *p, const att_packed *b)
+{
+    const att_view *c = p->c, *a = p->a, *bias = p->bias;
+    att_ref_gemm_bf16_f32(c->data, c->stride[0], c->stride[1], a->data, a->stride[0], a->stride[1], b->data, p->M, p->N,
+                          p->K, p->desc->accumulate);
+    att_ref_bias_act_f32(c->data, c->stride[0], c->stride[1], bias->data, bias->stride[0], p->M, p->N,
+                         (int)p->desc->activation);
+}
+
 /* The reference for float64 and where no kernel is; otherwise sets p->gemm and scratch memory. */
 static bool reference(const product *p)
 {
@@ -383,36 +393,6 @@ att_status att_product(const att_product_desc *desc, const att_exec *exec, const
     return multiply(&p, exec, workspace);
 }
 
-/* Packed for the reference: b with dense rows. Otherwise panel after panel, each with all of K. */
-size_t att_product_pack_bytes(const att_exec *exec, int64_t K, int64_t N)
-{
-    const att_gemm_kernels *gemm;
-    int64_t columns = has_kernels(exec, &gemm) ? att_ceil_div(N, gemm->nr) * gemm->nr : N;
-    return (size_t)K * (size_t)columns * sizeof(float);
-}
-
-static void pack_whole_panel(void *ctx, int64_t tile, int worker)
-{
-    (void)worker;
-    product *p = ctx;
-    int64_t n = tile * p->gemm->nr;
-    pack_panel(p, p->chunk + tile * p->K * p->gemm->nr, 0, p->K, n, att_min64(p->gemm->nr, p->N - n));
-}
-
-att_status att_product_pack(const att_exec *exec, att_packed *packed, const att_view *b, att_span memory)
-{
-    ATT_TRY(check_matrix(b, "b", ATT_F32));
-    product p = {.segments = 1, .b = b, .K = b->dim[0], .N = b->dim[1], .chunk = memory.data};
-    ATT_TRY(need_workspace(memory, att_product_pack_bytes(exec, p.K, p.N)));
-    *packed = (att_packed){.K = p.K, .N = p.N, .isa = att_kernels_for(exec)->isa, .data = memory.data};
-    if (has_kernels(exec, &p.gemm))
-        att_parallel(exec, att_ceil_div(p.N, p.gemm->nr), pack_whole_panel, &p);
-    else
-        for (int64_t k = 0; k < p.K; k++)
-            for (int64_t n = 0; n < p.N; n++) p.chunk[k * p.N + n] = *f32_at(b, k, n);
-    return ATT_OK;
-}
-
 att_status att_product_packed(const att_product_desc *desc, const att_exec *exec, const att_view *c, const att_view *a,
                               const att_packed *b, const att_view *bias, att_span workspace)
 {
@@ -433,11 +413,17 @@ att_status att_product_packed(const att_product_desc *desc, const att_exec *exec
     att_isa isa = att_kernels_for(exec)->isa;
     ATT_REQUIRE(b->isa == isa, ATT_E_VALUE, "product: b is packed for %s, expected %s", att_isa_name(b->isa),
                 att_isa_name(isa));
+    if (p.M == 0 || p.N == 0) return ATT_OK;
     if (!has_kernels(exec, &p.gemm)) p.gemm = NULL;
-    if (p.M == 0 || p.N == 0 || reference(&p)) return ATT_OK;
+    if (b->dtype == ATT_BF16 && !p.gemm) {
+        reference_bf16(&p, b);
+        return ATT_OK;
+    }
     ATT_TRY(att_product_packed_workspace(exec, p.M, p.N, p.K, &bytes));
     ATT_TRY(need_workspace(workspace, bytes));
+    if (b->dtype == ATT_I8) return att_product_i8(p.desc, exec, c, a, b, p.bias, workspace);
+    if (reference(&p)) return ATT_OK;
     p.scratch = workspace.data;
-    multiply_packed(&p, enough_threads(&p, exec), b->data);
+    multiply_packed(&p, enough_threads(&p, exec), b);
     return ATT_OK;
 }

@@ -66,6 +66,8 @@ static void every_measurement_gives_its_rate(void **state)
     BENCH("product", NULL, "--shape=5,7,3");
     BENCH("product", NULL, "--shape=5,7,3,4", "--transpose-b");
     BENCH("product", NULL, "--shape=5,7,3", "--packed", "--isa=portable");
+    BENCH("product", NULL, "--shape=5,7,3", "--weights=bf16");
+    BENCH("product", NULL, "--shape=5,7,3", "--weights=int8", "--isa=portable");
     BENCH("train", "tokens_per_s", "--width=8", "--batch=2", "--length=3", "--vocabulary=11");
     BENCH("train", "tokens_per_s", "--model=transformer", "--width=8", "--batch=2", "--length=3", "--vocabulary=11");
     BENCH("train", "tokens_per_s", "--model=gpt", "--width=12", "--batch=2", "--length=3", "--vocabulary=11");

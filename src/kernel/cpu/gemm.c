@@ -2,69 +2,43 @@
  * registers while k runs: per k it loads NV vectors of b, broadcasts m values of a and does m NV multiply-adds. Every
  * m <= MR has its own code, so that rows divide evenly among tiles and no edge tile does idle work. For one to three
  * rows a tile spans several panels, because two accumulators a row cannot hide the latency of the multiply-add. */
-#include "kernel/cpu/activation.h"
+#include "kernel/cpu/finish.h"
 #include "kernel/cpu/gemm_tile.h"
 #include "kernel/tables.h"
 
 enum { NR = GEMM_NV * VF_LANES, KC = GEMM_KC, MR = GEMM_MR, NV = GEMM_NV };
 
-/* c = act(c + bias) on rows x cols; `activation` is a constant of the caller, so each has its own loop. */
-VF_INLINE void finish_with(float *c, int64_t c_row, int64_t rows, int64_t cols, const float *bias,
-                           const att_activation activation)
-{
-    for (int64_t m = 0; m < rows; m++) {
-        float *row = c + m * c_row;
-        int64_t n = 0;
-        for (; n + VF_LANES <= cols; n += VF_LANES) {
-            vf x = vf_load(row + n);
-            if (bias) x = vf_add(x, vf_load(bias + n));
-            vf_store(row + n, activate(x, activation));
-        }
-        if (n < cols) {
-            vf x = vf_load_n(row + n, cols - n);
-            if (bias) x = vf_add(x, vf_load_n(bias + n, cols - n));
-            vf_store_n(row + n, activate(x, activation), cols - n);
-        }
-    }
-}
-
-static void finish(float *c, int64_t c_row, int64_t rows, int64_t cols, const float *bias, att_activation activation)
-{
-    switch (activation) {
-    case ATT_ACT_NONE: finish_with(c, c_row, rows, cols, bias, ATT_ACT_NONE); break;
-    case ATT_ACT_RELU: finish_with(c, c_row, rows, cols, bias, ATT_ACT_RELU); break;
-    case ATT_ACT_TANH: finish_with(c, c_row, rows, cols, bias, ATT_ACT_TANH); break;
-    case ATT_ACT_SIGMOID: finish_with(c, c_row, rows, cols, bias, ATT_ACT_SIGMOID); break;
-    case ATT_ACT_GELU: finish_with(c, c_row, rows, cols, bias, ATT_ACT_GELU); break;
-    case ATT_ACT_GELU_TANH: finish_with(c, c_row, rows, cols, bias, ATT_ACT_GELU_TANH); break;
-    case ATT_ACT_SILU: finish_with(c, c_row, rows, cols, bias, ATT_ACT_SILU); break;
-    }
-}
-
 static void tile_of_rows(int64_t m, const gemm_tile *t)
 {
-    gemm_tile_rows_of(m, NV, GEMM_A_STRIDE, 1, t);
+    gemm_tile_rows_of(m, NV, GEMM_A_STRIDE, 1, false, t);
 }
 
 static void tile_of_columns(int64_t m, const gemm_tile *t)
 {
-    gemm_tile_rows_of(m, NV, 1, MR, t);
+    gemm_tile_rows_of(m, NV, 1, MR, false, t);
 }
 
 static void tile_of_rows_narrow(int64_t m, const gemm_tile *t)
 {
-    gemm_tile_rows_of(m, 1, GEMM_A_STRIDE, 1, t);
+    gemm_tile_rows_of(m, 1, GEMM_A_STRIDE, 1, false, t);
 }
 
 static void tile_of_columns_narrow(int64_t m, const gemm_tile *t)
 {
-    gemm_tile_rows_of(m, 1, 1, MR, t);
+    gemm_tile_rows_of(m, 1, 1, MR, false, t);
 }
 
-static void tile(att_gemm_layout layout, int64_t m, const gemm_tile *t)
+static void tile_of_half(int64_t m, const gemm_tile *t)
+{
+    gemm_tile_rows_of(m, NV, GEMM_A_STRIDE, 1, true, t);
+}
+
+static void tile(const att_gemm_block *g, int64_t m, const gemm_tile *t)
 {
     bool narrow = t->cols <= VF_LANES;
-    if (layout == ATT_GEMM_ROWS)
+    if (g->b_half)
+        tile_of_half(m, t);
+    else if (g->a_layout == ATT_GEMM_ROWS)
         narrow ? tile_of_rows_narrow(m, t) : tile_of_rows(m, t);
     else
         narrow ? tile_of_columns_narrow(m, t) : tile_of_columns(m, t);
@@ -77,14 +51,23 @@ static int64_t panels_at_once(int64_t m)
 }
 
 /* The same for m <= 3 rows and panels_at_once(m) whole panels. */
-static void tile_wide(att_gemm_layout layout, int64_t m, const gemm_tile *t)
+VF_INLINE void tile_wide_of(const int a_i, const int a_k, const bool half, int64_t m, const gemm_tile *t)
 {
-    bool rows = layout == ATT_GEMM_ROWS;
     switch (m) {
-    case 1: rows ? gemm_tile_body(1, 4 * NV, GEMM_A_STRIDE, 1, t) : gemm_tile_body(1, 4 * NV, 1, MR, t); break;
-    case 2: rows ? gemm_tile_body(2, 3 * NV, GEMM_A_STRIDE, 1, t) : gemm_tile_body(2, 3 * NV, 1, MR, t); break;
-    default: rows ? gemm_tile_body(3, 2 * NV, GEMM_A_STRIDE, 1, t) : gemm_tile_body(3, 2 * NV, 1, MR, t); break;
+    case 1: gemm_tile_body(1, 4 * NV, a_i, a_k, half, t); break;
+    case 2: gemm_tile_body(2, 3 * NV, a_i, a_k, half, t); break;
+    default: gemm_tile_body(3, 2 * NV, a_i, a_k, half, t); break;
     }
+}
+
+static void tile_wide(const att_gemm_block *g, int64_t m, const gemm_tile *t)
+{
+    if (g->b_half)
+        tile_wide_of(GEMM_A_STRIDE, 1, true, m, t);
+    else if (g->a_layout == ATT_GEMM_ROWS)
+        tile_wide_of(GEMM_A_STRIDE, 1, false, m, t);
+    else
+        tile_wide_of(1, MR, false, m, t);
 }
 
 /* A tile of a c whose columns are not dense: through a dense copy. */
@@ -97,7 +80,7 @@ static void tile_strided(const att_gemm_block *g, int64_t m, const gemm_tile *t,
     if (t->add)
         for (int64_t i = 0; i < m; i++)
             for (int64_t j = 0; j < t->cols; j++) dense[i * NR + j] = t->c[i * g->c_row + j * g->c_col];
-    tile(g->a_layout, m, &d);
+    tile(g, m, &d);
     if (g->last) finish(dense, NR, m, t->cols, bias, g->activation);
     for (int64_t i = 0; i < m; i++)
         for (int64_t j = 0; j < t->cols; j++) t->c[i * g->c_row + j * g->c_col] = dense[i * NR + j];
@@ -112,12 +95,13 @@ static void block_columns(const att_gemm_block *g, int64_t n, int64_t cols, bool
         for (int64_t j = 0; j < cols; j++) gathered[j] = bias[j * g->bias_stride];
         bias = gathered;
     }
+    const int64_t each = g->b_half ? 2 : 1; /* elements in a float's place */
     bool finishing = g->last && (bias || g->activation != ATT_ACT_NONE);
     gemm_tile t = {.c_row = g->c_row,
                    .cols = cols,
-                   .b = g->b + n / NR * g->b_panel,
-                   .b_row = g->b_row,
-                   .b_panel = g->b_panel,
+                   .b = (const float *)g->b + n / NR * g->b_panel / each,
+                   .b_row = g->b_row / each,
+                   .b_panel = g->b_panel / each,
                    .k = g->k,
                    .add = g->add};
     int64_t tiles = gemm_tiles(g->rows);
@@ -128,7 +112,7 @@ static void block_columns(const att_gemm_block *g, int64_t n, int64_t cols, bool
         if (g->c_col != 1)
             tile_strided(g, m, &t, bias);
         else {
-            wide ? tile_wide(g->a_layout, m, &t) : tile(g->a_layout, m, &t);
+            wide ? tile_wide(g, m, &t) : tile(g, m, &t);
             if (finishing) finish(t.c, t.c_row, m, cols, bias, g->activation);
         }
         row += m;

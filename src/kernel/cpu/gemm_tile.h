@@ -9,13 +9,33 @@ typedef struct gemm_tile {
     float *c;
     int64_t c_row, cols;
     const float *a, *b;
-    int64_t b_row, b_panel, k;
+    int64_t b_row, b_panel, k; /* b_row, b_panel: floats, even where b is bfloat16 */
     bool add;
 } gemm_tile;
 
-/* m rows, w vectors of columns; element (i,k) of a at i * a_i + k * a_k. The first four are constants after inlining:
- * the loops over i and v unroll and acc lives in registers. */
-VF_INLINE void gemm_tile_body(const int m, const int w, const int a_i, const int a_k, const gemm_tile *t)
+enum { GEMM_AHEAD = 256 }; /* floats of bfloat16 that are asked for before they are needed: few rows wait for memory */
+
+/* The w vectors of one k: a row of each of w / GEMM_NV panels. In bfloat16 a panel's vectors lie as vf_load_bf16 reads
+ * them. */
+VF_INLINE void gemm_load_b(vf *bv, const int w, const float *row, int64_t b_panel, const bool half)
+{
+    if (!half) {
+#pragma GCC unroll 16
+        for (int v = 0; v < w; v++) bv[v] = vf_load(row + (v / GEMM_NV) * b_panel + (v % GEMM_NV) * VF_LANES);
+        return;
+    }
+#pragma GCC unroll 16
+    for (int v = 0; v < w; v += GEMM_NV) {
+        const float *p = row + v / GEMM_NV * b_panel;
+        if (w > GEMM_NV) __builtin_prefetch(p + GEMM_AHEAD);
+        vf_load_bf16((const uint16_t *)(const void *)p, &bv[v], &bv[v + 1]);
+    }
+}
+
+/* m rows, w vectors of columns; element (i,k) of a at i * a_i + k * a_k; half: b is bfloat16. All but the last are
+ * constants after inlining: the loops over i and v unroll and acc lives in registers. */
+VF_INLINE void gemm_tile_body(const int m, const int w, const int a_i, const int a_k, const bool half,
+                              const gemm_tile *t)
 {
     vf acc[GEMM_ACC];
     const float *a = t->a, *b = t->b;
@@ -24,8 +44,7 @@ VF_INLINE void gemm_tile_body(const int m, const int w, const int a_i, const int
     for (int i = 0; i < m * w; i++) acc[i] = vf_zero();
     for (int64_t k = t->k; k > 0; k--) {
         vf bv[GEMM_ACC];
-#pragma GCC unroll 16
-        for (int v = 0; v < w; v++) bv[v] = vf_load(b + (v / GEMM_NV) * b_panel + (v % GEMM_NV) * VF_LANES);
+        gemm_load_b(bv, w, b, b_panel, half);
 #pragma GCC unroll 16
         for (int i = 0; i < m; i++) {
             vf av = vf_set1(a[i * a_i]);
@@ -52,26 +71,27 @@ VF_INLINE void gemm_tile_body(const int m, const int w, const int a_i, const int
 }
 
 /* The code for m rows: one copy of tile_body each. */
-VF_INLINE void gemm_tile_rows_of(int64_t m, const int w, const int a_i, const int a_k, const gemm_tile *t)
+VF_INLINE void gemm_tile_rows_of(int64_t m, const int w, const int a_i, const int a_k, const bool half,
+                                 const gemm_tile *t)
 {
     switch (m) {
-    case 1: gemm_tile_body(1, w, a_i, a_k, t); break;
-    case 2: gemm_tile_body(2, w, a_i, a_k, t); break;
-    case 3: gemm_tile_body(3, w, a_i, a_k, t); break;
-    case 4: gemm_tile_body(4, w, a_i, a_k, t); break;
+    case 1: gemm_tile_body(1, w, a_i, a_k, half, t); break;
+    case 2: gemm_tile_body(2, w, a_i, a_k, half, t); break;
+    case 3: gemm_tile_body(3, w, a_i, a_k, half, t); break;
+    case 4: gemm_tile_body(4, w, a_i, a_k, half, t); break;
 #if GEMM_MR > 4
-    case 5: gemm_tile_body(5, w, a_i, a_k, t); break;
-    case 6: gemm_tile_body(6, w, a_i, a_k, t); break;
+    case 5: gemm_tile_body(5, w, a_i, a_k, half, t); break;
+    case 6: gemm_tile_body(6, w, a_i, a_k, half, t); break;
 #endif
 #if GEMM_MR > 6
-    case 7: gemm_tile_body(7, w, a_i, a_k, t); break;
-    case 8: gemm_tile_body(8, w, a_i, a_k, t); break;
-    case 9: gemm_tile_body(9, w, a_i, a_k, t); break;
-    case 10: gemm_tile_body(10, w, a_i, a_k, t); break;
-    case 11: gemm_tile_body(11, w, a_i, a_k, t); break;
-    case 12: gemm_tile_body(12, w, a_i, a_k, t); break;
-    case 13: gemm_tile_body(13, w, a_i, a_k, t); break;
-    case 14: gemm_tile_body(14, w, a_i, a_k, t); break;
+    case 7: gemm_tile_body(7, w, a_i, a_k, half, t); break;
+    case 8: gemm_tile_body(8, w, a_i, a_k, half, t); break;
+    case 9: gemm_tile_body(9, w, a_i, a_k, half, t); break;
+    case 10: gemm_tile_body(10, w, a_i, a_k, half, t); break;
+    case 11: gemm_tile_body(11, w, a_i, a_k, half, t); break;
+    case 12: gemm_tile_body(12, w, a_i, a_k, half, t); break;
+    case 13: gemm_tile_body(13, w, a_i, a_k, half, t); break;
+    case 14: gemm_tile_body(14, w, a_i, a_k, half, t); break;
 #endif
     default: break;
     }

@@ -2,6 +2,7 @@
  * helpers must never be shared with another variant by the linker.
  *
  *   vf          VF_LANES floats          vm   a mask of as many booleans
+ *   vf_load_bf16 reads 2 VF_LANES bfloat16: those at even places and those at odd ones, widened.
  *   vf_load_n / vf_store_n touch exactly the first n < VF_LANES elements; the rest of a loaded vector is 0. */
 #ifndef ATT_SIMD_H
 #define ATT_SIMD_H
@@ -42,6 +43,12 @@ VF_INLINE vf vf_load(const float *p)
 VF_INLINE void vf_store(float *p, vf a)
 {
     _mm512_storeu_ps(p, a);
+}
+VF_INLINE void vf_load_bf16(const uint16_t *p, vf *even, vf *odd)
+{
+    __m512i both = _mm512_loadu_si512(p);
+    *even = _mm512_castsi512_ps(_mm512_slli_epi32(both, 16));
+    *odd = _mm512_castsi512_ps(_mm512_and_si512(both, _mm512_set1_epi32(-65536)));
 }
 VF_INLINE vf vf_load_n(const float *p, int64_t n)
 {
@@ -163,6 +170,12 @@ VF_INLINE vf vf_load(const float *p)
 VF_INLINE void vf_store(float *p, vf a)
 {
     _mm256_storeu_ps(p, a);
+}
+VF_INLINE void vf_load_bf16(const uint16_t *p, vf *even, vf *odd)
+{
+    __m256i both = _mm256_loadu_si256((const __m256i *)(const void *)p);
+    *even = _mm256_castsi256_ps(_mm256_slli_epi32(both, 16));
+    *odd = _mm256_castsi256_ps(_mm256_and_si256(both, _mm256_set1_epi32(-65536)));
 }
 VF_INLINE vf vf_load_n(const float *p, int64_t n)
 {
@@ -287,6 +300,16 @@ VF_INLINE vf vf_load(const float *p)
 VF_INLINE void vf_store(float *p, vf a)
 {
     memcpy(p, &a, sizeof a);
+}
+VF_INLINE void vf_load_bf16(const uint16_t *p, vf *even, vf *odd)
+{
+    uint32_t both[VF_LANES];
+    memcpy(both, p, sizeof both);
+    for (int i = 0; i < VF_LANES; i++) {
+        uint32_t low = both[i] << 16, high = both[i] & 0xffff0000u;
+        memcpy(&(*even)[i], &low, sizeof low);
+        memcpy(&(*odd)[i], &high, sizeof high);
+    }
 }
 VF_INLINE vf vf_load_n(const float *p, int64_t n)
 {

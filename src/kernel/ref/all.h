@@ -1,5 +1,6 @@
 /* Every header of reference prototypes, once per precision: see both.h. */
 #include "kernel/ref/gemm.h"
+#include "kernel/ref/gemm_weights.h"
 #include "kernel/ref/bias_act.h"
 #include "kernel/ref/attention.h"
 #include "kernel/ref/rows.h"
