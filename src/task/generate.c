@@ -69,7 +69,7 @@ static att_status read_prompt(writer *w, att_text prompt, int32_t **ids, int64_t
     int64_t left = w->context - w->prompt + 1; /* the last one made is not read */
     ATT_REQUIRE(w->o->slide || w->o->max_tokens <= left, ATT_E_VALUE,
                 "max_tokens: %lld after a prompt of %lld, but the model was trained on contexts of %lld tokens: at "
-                "most %lld, or slide",
+                "most %lld, or let it slide",
                 (long long)w->o->max_tokens, (long long)w->prompt, (long long)w->context, (long long)left);
     w->most = w->o->max_tokens ? w->o->max_tokens : left;
     return ATT_OK;
