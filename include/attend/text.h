@@ -77,16 +77,20 @@ typedef enum att_token_role {
  *   BYTE_BPE   byte pair encoding of the bytes of words, in the manner of GPT-2 (Radford 2019, section 2.2): the same
  *              ids as PyPI's `tokenizers` gives. No text is unknown, and decoding gives it back.
  *   WORDPIECE  BERT's: cleaned, perhaps lower case without accents, cut at blanks and punctuation, then the longest
- *              piece first (Devlin 2019); the same ids as `tokenizers` gives. Not learnt here. */
+ *              piece first (Devlin 2019); the same ids as `tokenizers` gives. Not learnt here.
+ *   SENTENCEPIECE  a unigram model of SentencePiece's (Kudo 2018), with the normalisation inside it; the same pieces as
+ *                  PyPI's `sentencepiece` gives. Marian's vocab.json numbers them. Not learnt here. */
 typedef enum att_token_unit {
     ATT_TOKENIZER_BPE = 0,
     ATT_TOKENIZER_WORD = 1,
     ATT_TOKENIZER_CHAR = 2,
     ATT_TOKENIZER_BYTE_BPE = 3,
-    ATT_TOKENIZER_WORDPIECE = 4
+    ATT_TOKENIZER_WORDPIECE = 4,
+    ATT_TOKENIZER_SENTENCEPIECE = 5
 } att_token_unit;
 
-ATT_API const char *att_token_unit_name(att_token_unit unit); /* "bpe", "word", "char", "byte-bpe", "wordpiece" */
+ATT_API const char *
+att_token_unit_name(att_token_unit unit); /* "bpe", "word", "char", "byte-bpe", "wordpiece", "sentencepiece" */
 ATT_API att_status att_token_unit_parse(const char *name, att_token_unit *unit);
 
 typedef struct att_tokenizer_desc {
@@ -161,14 +165,18 @@ ATT_API att_status att_tokenizer_from_json(const char *json, size_t bytes, const
 
 /* ---- Tokenisers of Hugging Face's models ---- */
 
-/* Reads what a folder has: tokenizer.json, or vocab.json and merges.txt (GPT-2), or vocab.txt (BERT). Switches and the
+/* Reads what a folder has: tokenizer.json, or source.spm and vocab.json (Marian), or vocab.json and merges.txt (GPT-2),
+ * or vocab.txt (BERT). Switches and the
  * names of special tokens come from tokenizer_config.json and special_tokens_map.json where they are there; a file as
- * `path` is read as tokenizer.json. Fails with ATT_E_MISSING (naming the files that were looked for), ATT_E_IO, and as
- * att_tokenizer_from_json, with the file in front. */
+ * `path` is read as tokenizer.json or, when it is no JSON, as SentencePiece's model. Fails with ATT_E_MISSING (naming
+ * the files that were looked for), ATT_E_IO, and as att_tokenizer_from_json, with the file in front. */
 ATT_API att_status att_tokenizer_read(const char *path, const att_allocator *allocator, att_tokenizer **out);
+/* The same of the language that is translated into: target.spm in place of source.spm. */
+ATT_API att_status att_tokenizer_read_target(const char *path, const att_allocator *allocator, att_tokenizer **out);
 
 /* Writes these files into a folder that exists: vocab.json, merges.txt and tokenizer.json, or vocab.txt and
- * tokenizer.json, so that `tokenizers` and `transformers` read them. ATT_E_UNSUPPORTED for a kind without such files.
+ * tokenizer.json, or source.spm and vocab.json, so that `tokenizers` and `transformers` read them. ATT_E_UNSUPPORTED
+ * for a kind without such files.
  */
 ATT_API att_status att_tokenizer_write(const att_tokenizer *tokenizer, const char *folder);
 

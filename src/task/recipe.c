@@ -15,7 +15,7 @@ static const char *const kinds[] = {"seq2seq", "transformer", NULL};
 static const char *const positions[] = {"sine", "sine-halves", "learned", "rotary", "alibi", "none", NULL};
 static const char *const norms[] = {"post", "pre", NULL};
 static const char *const activations[] = {"relu", "tanh", "sigmoid", "gelu", "gelu-tanh", "silu", NULL};
-static const char *const tokenizers[] = {"bpe", "word", "char", "byte-bpe", "wordpiece", NULL};
+static const char *const tokenizers[] = {"bpe", "word", "char", "byte-bpe", "wordpiece", "sentencepiece", NULL};
 static const char *const normalisations[] = {"plain", "none", "tutorial", NULL};
 
 /* clang-format off */

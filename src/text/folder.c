@@ -9,6 +9,7 @@
 
 typedef struct folder {
     const char *path;
+    const char *sentencepiece; /* the file's name: source.spm or target.spm */
     const att_allocator *allocator;
 } folder;
 
@@ -120,6 +121,63 @@ static att_status read_bert(const folder *f, const char *path, const json_t *con
     return status;
 }
 
+/* ---- SentencePiece ---- */
+
+/* The pieces in the order of the numbers that vocab.json gives them. */
+static att_status number_pieces(const json_t *vocabulary, att_tokenizer *t)
+{
+    size_t n = json_object_size(vocabulary);
+    const char *key;
+    json_t *value;
+    void *block;
+    ATT_REQUIRE(n > 0, ATT_E_FORMAT, "tokenizer: an empty vocabulary");
+    ATT_TRY(att_new_array(t->allocator, n, sizeof(char *), &block));
+    const char **list = block;
+    att_status status = ATT_OK;
+    json_object_foreach((json_t *)vocabulary, key, value)
+    {
+        json_int_t id = json_is_integer(value) ? json_integer_value(value) : -1;
+        if (id >= 0 && (size_t)id < n && *key) list[id] = key;
+    }
+    for (size_t i = 0; i < n && status == ATT_OK; i++) {
+        int32_t id;
+        status = list[i] ? att_intern_add(&t->pieces, list[i], strlen(list[i]), &id)
+                         : att_fail(ATT_E_FORMAT, "tokenizer: no piece has the number %zu, expected all of 0 to %zu", i,
+                                    n - 1);
+    }
+    att_free(t->allocator, block, n * sizeof(char *));
+    return status;
+}
+
+/* vocabulary NULL: the model's own numbers. */
+static att_status read_sentencepiece(const folder *f, const char *path, const json_t *vocabulary, att_tokenizer **out)
+{
+    att_buffer bytes = {.allocator = f->allocator};
+    att_tokenizer *t;
+    ATT_TRY(att_tokenizer_new(ATT_TOKENIZER_SENTENCEPIECE, ATT_NORMALISE_NONE, f->allocator, &t));
+    att_status status = att_file_read(path, &bytes);
+    if (status == ATT_OK && vocabulary) status = number_pieces(vocabulary, t);
+    if (status == ATT_OK) status = att_tokenizer_take_sentencepiece(t, bytes.data ? bytes.data : "", bytes.bytes);
+    att_buffer_release(&bytes);
+    if (status == ATT_OK)
+        *out = t;
+    else
+        att_tokenizer_destroy(t);
+    return status;
+}
+
+static att_status read_marian(const folder *f, const char *path, att_tokenizer **out)
+{
+    char vocabulary[4096];
+    json_t *pieces = NULL;
+    ATT_REQUIRE(has(f, "vocab.json", vocabulary), ATT_E_MISSING, "%s: no such file, expected beside %s", vocabulary,
+                f->sentencepiece);
+    ATT_TRY(load_json(f, vocabulary, &pieces));
+    att_status status = in_file(read_sentencepiece(f, path, pieces, out), path);
+    json_decref(pieces);
+    return status;
+}
+
 /* ---- the folder ---- */
 
 /* A special token is written as its text, or as an object with its text. */
@@ -151,9 +209,10 @@ static att_status read_parts(const folder *f, const json_t *config, att_tokenize
         json_decref(root);
         return status;
     }
+    if (has(f, f->sentencepiece, path)) return read_marian(f, path, out);
     if (has(f, "vocab.json", path)) return read_gpt2(f, path, config, out);
     if (has(f, "vocab.txt", path)) return read_bert(f, path, config, out);
-    return att_fail(ATT_E_MISSING, "%s: no tokenizer.json, vocab.json or vocab.txt there", f->path);
+    return att_fail(ATT_E_MISSING, "%s: no tokenizer.json, source.spm, vocab.json or vocab.txt there", f->path);
 }
 
 static att_status read_folder(const folder *f, att_tokenizer **out)
@@ -175,18 +234,33 @@ static att_status read_file(const folder *f, att_tokenizer **out)
 {
     att_buffer text = {.allocator = f->allocator};
     att_status status = att_file_read(f->path, &text);
-    if (status == ATT_OK) status = in_file(att_tokenizer_from_json(text.data, text.bytes, f->allocator, out), f->path);
+    bool model = text.bytes > 1 && text.data[0] == '\n' && text.data[1] > '\r' && text.data[1] < ' '; /* field 1 */
+    if (status == ATT_OK)
+        status = in_file(model ? read_sentencepiece(f, f->path, NULL, out)
+                               : att_tokenizer_from_json(text.data, text.bytes, f->allocator, out),
+                         f->path);
     att_buffer_release(&text);
     return status;
 }
 
-att_status att_tokenizer_read(const char *path, const att_allocator *allocator, att_tokenizer **out)
+static att_status read_side(const char *path, const char *sentencepiece, const att_allocator *allocator,
+                            att_tokenizer **out)
 {
-    folder f = {path, allocator};
+    folder f = {path, sentencepiece, allocator};
     char inside[4096];
     *out = NULL;
     ATT_REQUIRE(att_file_exists(path), ATT_E_MISSING, "%s: no such file or folder", path);
     return has(&f, ".", inside) ? read_folder(&f, out) : read_file(&f, out);
+}
+
+att_status att_tokenizer_read(const char *path, const att_allocator *allocator, att_tokenizer **out)
+{
+    return read_side(path, "source.spm", allocator, out);
+}
+
+att_status att_tokenizer_read_target(const char *path, const att_allocator *allocator, att_tokenizer **out)
+{
+    return read_side(path, "target.spm", allocator, out);
 }
 
 /* ---- writing ---- */
@@ -221,13 +295,27 @@ static att_status write_lines(const folder *f, const char *name, const att_token
     return status;
 }
 
+/* source.spm and vocab.json */
+static att_status write_marian(const folder *f, const att_tokenizer *t)
+{
+    char path[4096];
+    json_t *vocabulary = att_hugging_face_vocabulary(t);
+    (void)has(f, f->sentencepiece, path);
+    att_status status = att_file_write_text(path, t->sentencepiece.file.data, t->sentencepiece.file.bytes);
+    if (status == ATT_OK) status = write_json(f, "vocab.json", vocabulary);
+    json_decref(vocabulary);
+    return status;
+}
+
 att_status att_tokenizer_write(const att_tokenizer *t, const char *path)
 {
-    folder f = {path, t->allocator};
-    ATT_REQUIRE(!att_has_fixed_specials(t->kind), ATT_E_UNSUPPORTED,
-                "tokenizer is \"%s\", expected \"byte-bpe\" or \"wordpiece\" for files of Hugging Face's",
-                att_token_unit_name(t->kind));
+    folder f = {path, "source.spm", t->allocator};
+    ATT_REQUIRE(
+        !att_has_fixed_specials(t->kind), ATT_E_UNSUPPORTED,
+        "tokenizer is \"%s\", expected \"byte-bpe\", \"wordpiece\" or \"sentencepiece\" for files of Hugging Face's",
+        att_token_unit_name(t->kind));
     ATT_REQUIRE(strlen(path) < 4000, ATT_E_VALUE, "folder: the path is too long");
+    if (t->kind == ATT_TOKENIZER_SENTENCEPIECE) return write_marian(&f, t);
     json_t *root = att_hugging_face_write(t);
     att_status status = write_json(&f, "tokenizer.json", root);
     if (status == ATT_OK && t->kind == ATT_TOKENIZER_BYTE_BPE) {

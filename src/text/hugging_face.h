@@ -23,6 +23,9 @@ json_t *att_hugging_face_assemble(const att_vocabulary_files *files);
 /* A new reference, or NULL when out of memory. */
 json_t *att_hugging_face_write(const att_tokenizer *t);
 
+/* {piece: number, ...}: a new reference, or NULL when out of memory. */
+json_t *att_hugging_face_vocabulary(const att_tokenizer *t);
+
 /* The normaliser that stands for `how`: a new reference. */
 json_t *att_hugging_face_normalizer(att_normalise how);
 

@@ -17,7 +17,7 @@ static const char *piece(const att_tokenizer *t, int64_t id)
     return att_intern_get(&t->pieces, id).data;
 }
 
-static json_t *vocabulary(const att_tokenizer *t)
+json_t *att_hugging_face_vocabulary(const att_tokenizer *t)
 {
     json_t *object = json_object();
     for (int64_t i = 0; object && i < t->pieces.count; i++)
@@ -73,7 +73,7 @@ static json_t *bpe_model(const att_tokenizer *t)
     return json_pack("{s:s, s:n, s:o, s:n, s:n, s:b, s:b, s:b, s:o, s:o}", "type", "BPE", "dropout", "unk_token",
                      piece_or_null(t, t->byte_bpe.unknown), "continuing_subword_prefix", "end_of_word_suffix",
                      "fuse_unk", 0, "byte_fallback", 0, "ignore_merges", (int)t->byte_bpe.ignore_merges, "vocab",
-                     vocabulary(t), "merges", merges(t));
+                     att_hugging_face_vocabulary(t), "merges", merges(t));
 }
 
 static json_t *write_bpe(const att_tokenizer *t)
@@ -99,9 +99,10 @@ static json_t *write_wordpiece(const att_tokenizer *t)
     json_t *normalizer = json_pack("{s:s, s:b, s:b, s:b, s:b}", "type", "BertNormalizer", "clean_text", (int)w->clean,
                                    "handle_chinese_chars", (int)w->ideographs, "strip_accents", (int)w->strip_accents,
                                    "lowercase", (int)w->lowercase);
-    json_t *model = json_pack("{s:s, s:o, s:s, s:I, s:o}", "type", "WordPiece", "unk_token",
-                              piece_or_null(t, t->role[ATT_ROLE_UNK]), "continuing_subword_prefix", w->prefix,
-                              "max_input_chars_per_word", (json_int_t)w->longest, "vocab", vocabulary(t));
+    json_t *model =
+        json_pack("{s:s, s:o, s:s, s:I, s:o}", "type", "WordPiece", "unk_token",
+                  piece_or_null(t, t->role[ATT_ROLE_UNK]), "continuing_subword_prefix", w->prefix,
+                  "max_input_chars_per_word", (json_int_t)w->longest, "vocab", att_hugging_face_vocabulary(t));
     return json_pack("{s:s, s:n, s:n, s:o, s:o, s:{s:s}, s:o, s:{s:s, s:s, s:b}, s:o}", "version", "1.0", "truncation",
                      "padding", "added_tokens", added_tokens(t), "normalizer", normalizer, "pre_tokenizer", "type",
                      "BertPreTokenizer", "post_processor", bert_processing(t), "decoder", "type", "WordPiece", "prefix",

@@ -28,20 +28,25 @@ static uint64_t mix(uint64_t h)
 
 static uint64_t hash_string(const char *s, size_t bytes)
 {
-    uint64_t h = 0xCBF29CE484222325u;
-    for (size_t i = 0; i < bytes; i++) h = (h ^ (unsigned char)s[i]) * 0x100000001B3u;
-    return mix(h);
+    uint64_t h = ATT_HASH_START;
+    for (size_t i = 0; i < bytes; i++) h = att_hash_next(h, s[i]);
+    return h;
 }
 
 /* The slot that holds the string, or the free one where it belongs. */
-static size_t string_slot(const att_intern *t, const char *s, size_t bytes)
+static size_t hashed_slot(const att_intern *t, uint64_t hash, const char *s, size_t bytes)
 {
-    size_t i = hash_string(s, bytes) & (t->slots - 1);
+    size_t i = mix(hash) & (t->slots - 1);
     for (; t->slot[i] >= 0; i = (i + 1) & (t->slots - 1)) {
         att_text have = att_intern_get(t, t->slot[i]);
         if (have.bytes == bytes && memcmp(have.data, s, bytes) == 0) break;
     }
     return i;
+}
+
+static size_t string_slot(const att_intern *t, const char *s, size_t bytes)
+{
+    return hashed_slot(t, hash_string(s, bytes), s, bytes);
 }
 
 static att_status grow_strings(att_intern *t)
@@ -91,6 +96,11 @@ att_status att_intern_add(att_intern *t, const char *s, size_t bytes, int32_t *i
 int32_t att_intern_find(const att_intern *t, const char *s, size_t bytes)
 {
     return t->slots ? t->slot[string_slot(t, s, bytes)] : -1;
+}
+
+int32_t att_intern_find_hash(const att_intern *t, uint64_t hash, const char *s, size_t bytes)
+{
+    return t->slots ? t->slot[hashed_slot(t, hash, s, bytes)] : -1;
 }
 
 typedef struct ranked {

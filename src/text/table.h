@@ -25,6 +25,14 @@ void att_intern_release(att_intern *t);
 att_status att_intern_add(att_intern *t, const char *s, size_t bytes, int32_t *index);
 int32_t att_intern_find(const att_intern *t, const char *s, size_t bytes); /* -1: not there */
 
+/* The same for a string whose hash was made byte by byte (FNV-1a), for looking up one beginning after the other. */
+#define ATT_HASH_START 0xCBF29CE484222325u
+static inline uint64_t att_hash_next(uint64_t hash, char byte)
+{
+    return (hash ^ (unsigned char)byte) * 0x100000001B3u;
+}
+int32_t att_intern_find_hash(const att_intern *t, uint64_t hash, const char *s, size_t bytes);
+
 static inline att_text att_intern_get(const att_intern *t, int64_t i)
 {
     return (att_text){t->text.data + t->start[i], t->start[i + 1] - t->start[i] - 1};

@@ -1,7 +1,7 @@
 #include "text/tokenizer.h"
 #include "text/utf8.h"
 
-static const char *const unit_name[] = {"bpe", "word", "char", "byte-bpe", "wordpiece"};
+static const char *const unit_name[] = {"bpe", "word", "char", "byte-bpe", "wordpiece", "sentencepiece"};
 
 const char *att_token_unit_name(att_token_unit unit)
 {
@@ -15,8 +15,10 @@ att_status att_token_unit_parse(const char *name, att_token_unit *unit)
             *unit = (att_token_unit)i;
             return ATT_OK;
         }
-    return att_fail(ATT_E_VALUE,
-                    "tokenizer is \"%s\", expected \"bpe\", \"word\", \"char\", \"byte-bpe\" or \"wordpiece\"", name);
+    return att_fail(
+        ATT_E_VALUE,
+        "tokenizer is \"%s\", expected \"bpe\", \"word\", \"char\", \"byte-bpe\", \"wordpiece\" or \"sentencepiece\"",
+        name);
 }
 
 att_status att_tokenizer_add_specials(att_tokenizer *t)
@@ -41,6 +43,7 @@ att_status att_tokenizer_new(att_token_unit kind, att_normalise how, const att_a
     att_intern_init(&t->pieces, allocator);
     att_merges_init(&t->merges, allocator);
     att_added_init(&t->added, allocator);
+    att_sentencepiece_init(&t->sentencepiece, allocator);
     for (int i = 0; i < ATT_TOKEN_ROLES; i++) t->role[i] = -1;
     att_status status = att_has_fixed_specials(kind) ? att_tokenizer_add_specials(t) : ATT_OK;
     if (status == ATT_OK)
@@ -57,6 +60,7 @@ void att_tokenizer_destroy(att_tokenizer *t)
     att_text_free(t->allocator, t->wordpiece.prefix);
     att_sorts_free(t->allocator, t->sorts);
     att_added_release(&t->added);
+    att_sentencepiece_release(&t->sentencepiece);
     att_intern_release(&t->pieces);
     att_merges_release(&t->merges);
     att_free(t->allocator, t, sizeof *t);
@@ -137,30 +141,6 @@ static att_status check_ids(const att_tokenizer *t, const int32_t *ids, int64_t 
     return ATT_OK;
 }
 
-/* WORD, CHAR, BPE */
-static void decode_own(const att_tokenizer *t, const int32_t *ids, int64_t n, writer *w)
-{
-    static const char unknown[] = " \xE2\x81\x87 "; /* U+2047 */
-    bool first = true;
-    for (int64_t i = 0; i < n; i++) {
-        if (ids[i] < ATT_TOKEN_SPECIALS && ids[i] != ATT_TOKEN_UNK) continue;
-        bool is_unknown = ids[i] == ATT_TOKEN_UNK;
-        att_text piece = att_intern_get(&t->pieces, ids[i]);
-        if (t->kind == ATT_TOKENIZER_WORD) {
-            if (!first) put(w, " ", 1);
-            if (is_unknown) piece = (att_text){unknown + 1, sizeof unknown - 3};
-            put(w, piece.data, piece.bytes);
-        } else if (is_unknown) {
-            put(w, unknown, sizeof unknown - 1);
-        } else if (t->kind == ATT_TOKENIZER_BPE) {
-            put_piece(w, piece, first);
-        } else {
-            put(w, piece.data, piece.bytes);
-        }
-        first = false;
-    }
-}
-
 static bool is_special(const att_tokenizer *t, int32_t id)
 {
     int64_t i = att_added_find(&t->added, id);
@@ -168,6 +148,30 @@ static bool is_special(const att_tokenizer *t, int32_t id)
     for (int role = 0; role < ATT_TOKEN_ROLES; role++)
         if (t->role[role] == id) return true;
     return false;
+}
+
+/* WORD, CHAR, BPE, SENTENCEPIECE */
+static void decode_own(const att_tokenizer *t, const int32_t *ids, int64_t n, writer *w)
+{
+    static const char unknown[] = " \xE2\x81\x87 "; /* U+2047 */
+    bool first = true;
+    for (int64_t i = 0; i < n; i++) {
+        bool is_unknown = ids[i] == t->role[ATT_ROLE_UNK];
+        if (!is_unknown && is_special(t, ids[i])) continue;
+        att_text piece = att_intern_get(&t->pieces, ids[i]);
+        if (t->kind == ATT_TOKENIZER_WORD) {
+            if (!first) put(w, " ", 1);
+            if (is_unknown) piece = (att_text){unknown + 1, sizeof unknown - 3};
+            put(w, piece.data, piece.bytes);
+        } else if (is_unknown) {
+            put(w, unknown, sizeof unknown - 1);
+        } else if (t->kind != ATT_TOKENIZER_CHAR) {
+            put_piece(w, piece, first);
+        } else {
+            put(w, piece.data, piece.bytes);
+        }
+        first = false;
+    }
 }
 
 static att_status decode_other(const att_tokenizer *t, const int32_t *ids, int64_t n, writer *w)
@@ -195,7 +199,7 @@ att_status att_tokenizer_decode(const att_tokenizer *t, const int32_t *ids, int6
     writer w = {out, capacity, 0};
     *bytes = 0;
     ATT_TRY(check_ids(t, ids, n));
-    if (att_has_fixed_specials(t->kind))
+    if (att_has_fixed_specials(t->kind) || t->kind == ATT_TOKENIZER_SENTENCEPIECE)
         decode_own(t, ids, n, &w);
     else
         ATT_TRY(decode_other(t, ids, n, &w));

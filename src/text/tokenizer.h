@@ -7,6 +7,7 @@
 #include "text/added.h"
 #include "text/bpe.h"
 #include "text/normalise.h"
+#include "text/sentencepiece.h"
 #include "text/unicode.h"
 
 #define ATT_BLANK       "\xE2\x96\x81" /* U+2581, how a blank is written inside BPE pieces */
@@ -43,6 +44,8 @@ struct att_tokenizer {
     att_added added;               /* tokens that text may spell */
     att_byte_bpe byte_bpe;
     att_wordpiece wordpiece;
+    att_sentencepiece sentencepiece;
+    bool numbered; /* SENTENCEPIECE: a vocabulary of its own numbers the pieces (Marian) */
 };
 
 /* A tokeniser of the kinds WORD, CHAR and BPE with the special tokens alone; of the other kinds without any token. */
@@ -85,6 +88,8 @@ typedef struct att_sampling {
 att_status att_byte_bpe_encode(const att_tokenizer *t, att_text part, att_sampling how, int64_t *word, att_sink *out);
 att_status att_wordpiece_encode(const att_tokenizer *t, att_text part, int64_t *word, att_sink *out);
 
+att_status att_sentencepiece_encode(const att_tokenizer *t, att_text part, int64_t *word, att_sink *out);
+
 /* Appends what a piece stands for. */
 att_status att_byte_bpe_decode(att_text piece, att_buffer *out);
 att_status att_wordpiece_decode(const att_tokenizer *t, att_text piece, bool first, att_buffer *out);
@@ -101,6 +106,8 @@ att_status att_byte_bpe_begin(att_tokenizer *t);
 att_status att_byte_bpe_finish(att_tokenizer *t);
 /* The same for WORDPIECE. Fails with ATT_E_FORMAT without the unknown token. */
 att_status att_wordpiece_finish(att_tokenizer *t, const char *prefix);
+/* SENTENCEPIECE, from the bytes of a model; t->pieces holds a vocabulary that numbers the pieces, or nothing. */
+att_status att_tokenizer_take_sentencepiece(att_tokenizer *t, const char *model, size_t bytes);
 /* The token of a role, by the names that are in use: <pad> or [PAD], ... */
 void att_tokenizer_guess_roles(att_tokenizer *t);
 

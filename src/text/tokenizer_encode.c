@@ -142,6 +142,8 @@ static void release(prepared *p)
 static att_status normalise_part(prepared *p, att_text part)
 {
     if (p->t->kind == ATT_TOKENIZER_WORDPIECE) return att_bert_normalise(p->t, part, &p->clean);
+    if (p->t->kind == ATT_TOKENIZER_SENTENCEPIECE)
+        return att_sentencepiece_normalise(&p->t->sentencepiece, part, &p->clean);
     att_normaliser n;
     att_normaliser_init(&n, p->t->normalise, p->t->allocator);
     att_status status = att_normaliser_run(&n, part.data, part.bytes);
@@ -178,7 +180,7 @@ static att_status prepare(prepared *p, att_text in)
     }
     ATT_TRY(check_bytes(in.bytes));
     ATT_TRY(att_added_cut(&t->added, t->sorts, in.data, 0, in.bytes, false, &p->raw));
-    if (t->kind == ATT_TOKENIZER_WORDPIECE || t->normalise != ATT_NORMALISE_NONE) {
+    if (t->kind != ATT_TOKENIZER_BYTE_BPE || t->normalise != ATT_NORMALISE_NONE) {
         ATT_TRY(normalise_parts(p, in.data));
     } else {
         for (size_t i = 0; i < p->raw.n; i++) {
@@ -212,6 +214,8 @@ static att_status encode_parts(const prepared *p, att_sampling how, att_sink *ou
             att_emit(out, part->token, s.data, s.bytes, out->n > 0 ? ++word : word);
         else if (p->t->kind == ATT_TOKENIZER_WORDPIECE)
             ATT_TRY(att_wordpiece_encode(p->t, s, &word, out));
+        else if (p->t->kind == ATT_TOKENIZER_SENTENCEPIECE)
+            ATT_TRY(att_sentencepiece_encode(p->t, s, &word, out));
         else
             ATT_TRY(att_byte_bpe_encode(p->t, s, how, &word, out));
     }

@@ -4,9 +4,12 @@
  * piece they make is the one with their joint text.
  * BYTE_BPE, WORDPIECE:
  * {"format":"attend.tokenizer","version":1,"kind":"byte-bpe","roles":[pad,unk,bos,eos,mask],"model":{tokenizer.json of
- * `tokenizers`}}, with -1 for a role that no token has. */
+ * `tokenizers`}}, with -1 for a role that no token has.
+ * SENTENCEPIECE: the same, "model" being its file in base64, and "pieces" where a vocabulary of its own numbers them.
+ */
 #include <stdlib.h>
 
+#include "text/base64.h"
 #include "text/hugging_face.h"
 #include "text/utf8.h"
 
@@ -20,10 +23,10 @@ static att_status no_memory(void)
     return att_fail(ATT_E_MEMORY, "out of memory: JSON of a tokenizer");
 }
 
-static json_t *pieces_array(const att_tokenizer *t)
+static json_t *pieces_array(const att_tokenizer *t, int64_t first)
 {
     json_t *list = json_array();
-    for (int64_t i = ATT_TOKEN_SPECIALS; list && i < t->pieces.count; i++) {
+    for (int64_t i = first; list && i < t->pieces.count; i++) {
         att_text s = att_intern_get(&t->pieces, i);
         if (json_array_append_new(list, json_stringn(s.data, s.bytes)) != 0) {
             json_decref(list);
@@ -50,7 +53,18 @@ static json_t *own_form(const att_tokenizer *t)
 {
     return json_pack("{s:s, s:i, s:s, s:s, s:o, s:o}", "format", FORMAT, "version", VERSION, "kind",
                      att_token_unit_name(t->kind), "normalise", att_normalise_name(t->normalise), "pieces",
-                     pieces_array(t), "merges", merges_array(t));
+                     pieces_array(t, ATT_TOKEN_SPECIALS), "merges", merges_array(t));
+}
+
+/* The model's bytes. */
+static json_t *model_file(const att_tokenizer *t)
+{
+    att_buffer text = {.allocator = t->allocator};
+    json_t *out = NULL;
+    if (att_base64_write(t->sentencepiece.file.data, t->sentencepiece.file.bytes, &text) == ATT_OK)
+        out = json_stringn(text.data, text.bytes);
+    att_buffer_release(&text);
+    return out;
 }
 
 static json_t *other_form(const att_tokenizer *t)
@@ -58,13 +72,17 @@ static json_t *other_form(const att_tokenizer *t)
     const int32_t *r = t->role;
     return json_pack("{s:s, s:i, s:s, s:[i, i, i, i, i], s:o}", "format", FORMAT, "version", VERSION, "kind",
                      att_token_unit_name(t->kind), "roles", (int)r[0], (int)r[1], (int)r[2], (int)r[3], (int)r[4],
-                     "model", att_hugging_face_write(t));
+                     "model", t->kind == ATT_TOKENIZER_SENTENCEPIECE ? model_file(t) : att_hugging_face_write(t));
 }
 
 att_status att_tokenizer_to_json(const att_tokenizer *t, char **json)
 {
     *json = NULL;
     json_t *root = att_has_fixed_specials(t->kind) ? own_form(t) : other_form(t);
+    if (root && t->numbered && json_object_set_new(root, "pieces", pieces_array(t, 0)) != 0) {
+        json_decref(root);
+        root = NULL;
+    }
     char *text = root ? json_dumps(root, JSON_COMPACT) : NULL;
     att_status status = text ? att_copy_string(t->allocator, text, strlen(text), json) : no_memory();
     free(text);
@@ -87,7 +105,7 @@ static att_status read_head(const json_t *root, att_token_unit *kind)
     if (!format || strcmp(format, FORMAT) != 0) return wrong("format", "\"" FORMAT "\"");
     if (!json_is_integer(version) || json_integer_value(version) != VERSION) return wrong("version", "1");
     if (!unit || att_token_unit_parse(unit, kind) != ATT_OK)
-        return wrong("kind", "\"bpe\", \"word\", \"char\", \"byte-bpe\" or \"wordpiece\"");
+        return wrong("kind", "\"bpe\", \"word\", \"char\", \"byte-bpe\", \"wordpiece\" or \"sentencepiece\"");
     return ATT_OK;
 }
 
@@ -170,11 +188,33 @@ static att_status read_own(const json_t *root, att_token_unit kind, const att_al
     return read_merges(root, *out);
 }
 
+static att_status read_sentencepiece(const json_t *root, const att_allocator *allocator, att_tokenizer **out)
+{
+    const json_t *model = json_object_get(root, "model"), *pieces = json_object_get(root, "pieces");
+    att_buffer bytes = {.allocator = allocator};
+    if (!json_is_string(model)) return wrong("model", "a file in base64");
+    if (pieces && json_array_size(pieces) == 0) return wrong("pieces", "an array of strings");
+    ATT_TRY(att_tokenizer_new(ATT_TOKENIZER_SENTENCEPIECE, ATT_NORMALISE_NONE, allocator, out));
+    for (size_t i = 0; i < json_array_size(pieces); i++) {
+        const json_t *item = json_array_get(pieces, i);
+        int32_t id;
+        if (!json_is_string(item) || json_string_length(item) == 0) return wrong("pieces", "an array of strings");
+        ATT_TRY(att_intern_add(&(*out)->pieces, json_string_value(item), json_string_length(item), &id));
+        ATT_REQUIRE((size_t)id == i, ATT_E_FORMAT, "tokenizer: \"pieces\"[%zu] repeats the token %d", i, id);
+    }
+    att_status status = att_base64_read(json_string_value(model), json_string_length(model), &bytes);
+    if (status == ATT_OK) status = att_tokenizer_take_sentencepiece(*out, bytes.data ? bytes.data : "", bytes.bytes);
+    att_buffer_release(&bytes);
+    return status;
+}
+
 static att_status read_other(const json_t *root, att_token_unit kind, const att_allocator *allocator,
                              att_tokenizer **out)
 {
     const json_t *roles = json_object_get(root, "roles");
-    ATT_TRY(att_hugging_face_read(json_object_get(root, "model"), allocator, out));
+    ATT_TRY(kind == ATT_TOKENIZER_SENTENCEPIECE
+                ? read_sentencepiece(root, allocator, out)
+                : att_hugging_face_read(json_object_get(root, "model"), allocator, out));
     if ((*out)->kind != kind) return wrong("kind", "that of the model");
     if (json_array_size(roles) != ATT_TOKEN_ROLES) return wrong("roles", "5 numbers");
     for (size_t i = 0; i < ATT_TOKEN_ROLES; i++) {
@@ -183,8 +223,8 @@ static att_status read_other(const json_t *root, att_token_unit kind, const att_
         if (id < -1 || id >= (*out)->pieces.count) return wrong("roles", "numbers of pieces, or -1");
         (*out)->role[i] = (int32_t)id;
     }
-    return kind == ATT_TOKENIZER_WORDPIECE && (*out)->role[ATT_ROLE_UNK] < 0 ? wrong("roles", "an unknown token")
-                                                                             : ATT_OK;
+    return kind != ATT_TOKENIZER_BYTE_BPE && (*out)->role[ATT_ROLE_UNK] < 0 ? wrong("roles", "an unknown token")
+                                                                            : ATT_OK;
 }
 
 att_status att_tokenizer_from_json(const char *json, size_t bytes, const att_allocator *allocator, att_tokenizer **out)

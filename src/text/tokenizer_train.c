@@ -287,10 +287,11 @@ static att_status train_bpe(att_tokenizer *t, counts *tally)
 
 static att_status check_desc(const att_tokenizer_desc *d)
 {
-    ATT_REQUIRE(d->kind >= ATT_TOKENIZER_BPE && d->kind <= ATT_TOKENIZER_WORDPIECE, ATT_E_VALUE,
-                "kind is %d, expected 0 to 4", (int)d->kind);
-    ATT_REQUIRE(d->kind != ATT_TOKENIZER_WORDPIECE, ATT_E_UNSUPPORTED,
-                "kind is \"wordpiece\", which is read and not learnt; expected another, such as \"byte-bpe\"");
+    ATT_REQUIRE(d->kind >= ATT_TOKENIZER_BPE && d->kind <= ATT_TOKENIZER_SENTENCEPIECE, ATT_E_VALUE,
+                "kind is %d, expected 0 to 5", (int)d->kind);
+    ATT_REQUIRE(d->kind < ATT_TOKENIZER_WORDPIECE, ATT_E_UNSUPPORTED,
+                "kind is \"%s\", which is read and not learnt; expected another, such as \"byte-bpe\"",
+                att_token_unit_name(d->kind));
     ATT_REQUIRE(d->kind != ATT_TOKENIZER_BYTE_BPE || d->normalise != ATT_NORMALISE_TUTORIAL, ATT_E_VALUE,
                 "normalise is \"tutorial\", expected \"plain\" or \"none\" for byte-bpe");
     ATT_REQUIRE(d->normalise >= ATT_NORMALISE_PLAIN && d->normalise <= ATT_NORMALISE_TUTORIAL, ATT_E_VALUE,

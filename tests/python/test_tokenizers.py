@@ -179,5 +179,5 @@ def test_what_is_not_supported_is_named(attend_library, byte_bpe, tmp_path, chan
 
 
 def test_a_folder_without_a_tokeniser_is_told(attend_library, tmp_path):
-    with pytest.raises(ValueError, match="no tokenizer.json, vocab.json or vocab.txt there"):
+    with pytest.raises(ValueError, match="no tokenizer.json, source.spm, vocab.json or vocab.txt there"):
         attend_library.read(tmp_path)

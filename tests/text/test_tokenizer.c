@@ -209,7 +209,7 @@ static void impossible_requests_are_refused(void **state)
     refuse(&(att_tokenizer_desc){.vocabulary = 4}, lines, 2, "vocabulary is 4, expected 0 (all) or 5 to 2147483646");
     refuse(&(att_tokenizer_desc){.coverage = NAN}, lines, 2, "coverage is nan, expected 0 (default) to 1");
     refuse(&(att_tokenizer_desc){.min_count = -1}, lines, 2, "min_count is -1, expected at least 0");
-    refuse(&(att_tokenizer_desc){.kind = (att_token_unit)7}, lines, 2, "kind is 7, expected 0 to 4");
+    refuse(&(att_tokenizer_desc){.kind = (att_token_unit)7}, lines, 2, "kind is 7, expected 0 to 5");
     refuse(&(att_tokenizer_desc){.normalise = (att_normalise)9}, lines, 2, "normalise is 9, expected 0 to 2");
     refuse(&(att_tokenizer_desc){0}, bad, 2, "lines[1]: text: invalid UTF-8 at byte 2: 0xff");
     refuse(&(att_tokenizer_desc){0}, none, 2, "lines: no text in 2 lines");
