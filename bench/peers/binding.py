@@ -24,7 +24,7 @@ from attend import _core  # noqa: E402
 VIEWS_IN, VIEWS_OUT = 32, 16  # zeroed room for at least as many views as the structs hold
 q = k = v = np.random.default_rng(0).normal(size=(1, 1, 1, 8)).astype(np.float32)
 o = np.empty_like(q)
-scratch = np.empty(1 << 16, np.uint8)
+scratch = np.empty(1 << 24, np.uint8)
 
 
 class View(ctypes.Structure):
