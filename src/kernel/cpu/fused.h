@@ -119,12 +119,23 @@ static inline void narrow_to_blocks(const att_attention_problem *p, int64_t i, i
     if (*hi < *lo) *hi = *lo;
 }
 
+/* Without looking at every row: a window's ends move on with the query, so the first query has the first key that any
+ * sees and the last one the last. */
+static inline bool beyond_window(const fused_tile *t)
+{
+    int64_t lo, hi, other;
+    att_attention_range(t->p, t->b, t->i, &lo, &other);
+    att_attention_range(t->p, t->b, t->i + t->n - 1, &other, &hi);
+    return lo >= t->j + KEYS || hi <= t->j;
+}
+
 /* Places the tile at queries i .. i + n - 1 and the block of keys from j; false when nothing of it is visible. */
 static inline bool place_tile(fused_tile *t, int64_t i, int64_t n, int64_t j)
 {
     t->i = i;
     t->n = n;
     t->j = j;
+    if (beyond_window(t)) return false;
     for (int64_t r = 0; r < n; r++) {
         int64_t lo, hi;
         att_attention_range(t->p, t->b, i + r, &lo, &hi);
