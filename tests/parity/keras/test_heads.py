@@ -212,11 +212,13 @@ def test_initialisers(kind, name):
               {"head_dim": 16, "num_query_heads": 8, "num_key_value_heads": 4})
     layers = [getattr(module, kind)(**config, kernel_initializer=name, bias_initializer="ones")
               for module in (attend, keras.layers)]
+    keras.utils.set_random_seed(5)  # NumPy's generator too, from which attend's layers draw
     for layer in layers:
         layer.build((2, 3, 64), (2, 3, 64))
     for mine, its in zip(*(layer.get_weights() for layer in layers), strict=True):
         np.testing.assert_allclose(mine.std(), its.std(), rtol=0.06)
-        np.testing.assert_allclose(np.abs(mine).max(), np.abs(its).max(), rtol=0.25 if "random_normal" == name else 0.08)
+        far = [np.quantile(np.abs(weights), 0.98) for weights in (mine, its)]
+        np.testing.assert_allclose(*far, rtol=0.08)
     assert (layers[0].get_weights()[1] == 1).all()
 
 
