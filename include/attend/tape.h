@@ -53,6 +53,11 @@ ATT_API float *att_params_gradients(const att_params *params);
 /* Say that values were written from outside (optimiser, loading), so that packed copies are made anew. */
 ATT_API void att_params_changed(att_params *params);
 
+/* What the products of tapes that do not record read weight matrices as: ATT_F32 (the default), or rounded to ATT_BF16
+ * or ATT_I8 (see att_product_pack_as). Values themselves and lookups stay float32. Tapes that record refuse rounded
+ * weights with ATT_E_VALUE. Fails with ATT_E_DTYPE. */
+ATT_API att_status att_params_round_weights(att_params *params, att_dtype dtype);
+
 ATT_API const char *att_parameter_name(const att_parameter *p);
 ATT_API const att_view *att_parameter_value(const att_parameter *p);
 ATT_API const att_view *att_parameter_gradient(const att_parameter *p);

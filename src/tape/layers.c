@@ -21,7 +21,7 @@ static att_view value_or_absent(const att_node *x)
 static att_status packed_or_null(att_tape *tape, att_node *w, bool transposed, const att_packed **out)
 {
     *out = NULL;
-    return w->parameter ? att_parameter_packed(w->parameter, &tape->exec, transposed, out) : ATT_OK;
+    return w->parameter ? att_tape_packed(tape, w->parameter, transposed, out) : ATT_OK;
 }
 
 static att_status added_gradient(att_tape *tape, att_node *x, att_view *out)

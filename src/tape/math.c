@@ -221,7 +221,7 @@ static att_status product(att_tape *tape, const att_product_desc *desc, const at
     ATT_TRY(att_product_workspace(&tape->exec, c->dim[0], c->dim[1], b.dim[0], &bytes));
     ATT_TRY(att_tape_scratch(tape, bytes, &scratch));
     if (!w->parameter) return att_product(desc, &tape->exec, c, a, &b, bias, scratch);
-    ATT_TRY(att_parameter_packed(w->parameter, &tape->exec, transposed, &packed));
+    ATT_TRY(att_tape_packed(tape, w->parameter, transposed, &packed));
     return att_product_packed(desc, &tape->exec, c, a, packed, bias, scratch);
 }
 

@@ -17,6 +17,7 @@ att_status att_params_create(const att_allocator *allocator, att_params **out)
 static void free_pack(const att_allocator *a, att_pack_cache *cache)
 {
     att_free(a, cache->memory.data, cache->memory.bytes);
+    *cache = (att_pack_cache){.version = -1};
 }
 
 void att_params_destroy(att_params *params)
@@ -186,6 +187,18 @@ void att_params_changed(att_params *params)
     params->version++;
 }
 
+att_status att_params_round_weights(att_params *params, att_dtype dtype)
+{
+    ATT_REQUIRE(dtype == ATT_F32 || dtype == ATT_BF16 || dtype == ATT_I8, ATT_E_DTYPE,
+                "weights: %s, expected float32, bfloat16 or int8", att_dtype_name(dtype));
+    for (int64_t i = 0; i < params->count && dtype != params->weights; i++) {
+        free_pack(params->allocator, &params->list[i]->pack);
+        free_pack(params->allocator, &params->list[i]->pack_t);
+    }
+    params->weights = dtype;
+    return ATT_OK;
+}
+
 void att_params_zero_gradients(att_params *params)
 {
     for (int64_t i = 0; i < params->count; i++) params->list[i]->gradient_valid = false;
@@ -223,11 +236,11 @@ att_status att_parameter_packed(att_parameter *p, const att_exec *exec, bool tra
     if (cache->version == p->owner->version) return ATT_OK;
     att_view b = transposed ? att_view_transpose(&p->value, 0, 1) : p->value;
     if (!cache->memory.data) {
-        size_t bytes = att_product_pack_bytes(exec, b.dim[0], b.dim[1]);
+        size_t bytes = att_product_pack_as_bytes(exec, p->owner->weights, b.dim[0], b.dim[1]);
         ATT_TRY(att_alloc(p->owner->allocator, bytes, &cache->memory.data));
         cache->memory.bytes = bytes;
     }
-    ATT_TRY(att_product_pack(exec, &cache->packed, &b, cache->memory));
+    ATT_TRY(att_product_pack_as(exec, p->owner->weights, &cache->packed, &b, cache->memory));
     cache->version = p->owner->version;
     return ATT_OK;
 }

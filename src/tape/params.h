@@ -31,6 +31,7 @@ struct att_params {
     float *values, *gradients; /* flat */
     int64_t elements;
     int64_t version;
+    att_dtype weights; /* of packed matrices */
 };
 
 /* The packed form of p's value (2-D), or of its transpose. */

@@ -185,6 +185,14 @@ att_status att_tape_scratch(att_tape *tape, size_t bytes, att_span *out)
     return ATT_OK;
 }
 
+att_status att_tape_packed(const att_tape *tape, att_parameter *p, bool transposed, const att_packed **out)
+{
+    ATT_REQUIRE(!tape->recording || p->owner->weights == ATT_F32, ATT_E_VALUE,
+                "parameter '%s': its owner's weights are rounded to %s, but the tape records", p->name,
+                att_dtype_name(p->owner->weights));
+    return att_parameter_packed(p, &tape->exec, transposed, out);
+}
+
 att_status att_tape_backward(att_tape *tape)
 {
     for (att_record *r = tape->last; r && tape->status == ATT_OK; r = r->previous) {

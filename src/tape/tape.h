@@ -76,6 +76,9 @@ bool att_tape_arrived(const att_node *x, att_view *out);
 /* At least `bytes` of workspace, valid until the next call. */
 att_status att_tape_scratch(att_tape *tape, size_t bytes, att_span *out);
 
+/* The packed form of p's value, or of its transpose; a tape that records refuses rounded weights. */
+att_status att_tape_packed(const att_tape *tape, att_parameter *p, bool transposed, const att_packed **out);
+
 /* x itself if its leading dimensions can be flattened to evenly spaced rows, else a recorded dense copy. */
 att_status att_tape_rows(att_tape *tape, att_node *x, att_node **dense, att_view *rows);
 

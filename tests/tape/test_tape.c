@@ -357,12 +357,54 @@ static void failing_allocator(void **state)
     assert_true(at > 12);
 }
 
+/* y = x w with w as it is and rounded: the same numbers within what the roundings promise, and back again. */
+static void rounded_weights(void **state)
+{
+    (void)state;
+    static const att_dtype dtypes[] = {ATT_F32, ATT_BF16, ATT_I8, ATT_F32};
+    static const float share[] = {0, 1.0f / 256, 1.0f / 127, 0};
+    float x[2 * 40], first[2 * 30];
+    att_params *params;
+    att_parameter *w;
+    att_tape *tape;
+    fill_f32(x, 80, 5, 1.0f);
+    assert_ok(att_params_create(NULL, &params));
+    assert_ok(att_params_add(params, "w", 2, (int64_t[]){40, 30}, ATT_INIT_UNIFORM, 1.0, &w));
+    assert_ok(att_params_allocate(params, 3, 0));
+    assert_ok(att_tape_create(NULL, NULL, &tape));
+    att_view in = att_view_2d(x, ATT_F32, 2, 40);
+    for (int d = 0; d < 4; d++) {
+        assert_ok(att_params_round_weights(params, dtypes[d]));
+        att_tape_begin(tape, 0);
+        att_node *y =
+            att_tape_linear(tape, att_tape_constant(tape, &in), att_tape_parameter(tape, w), NULL, ATT_ACT_NONE);
+        assert_ok(att_tape_status(tape));
+        const float *got = att_node_value(y)->data;
+        float most = 0;
+        for (int i = 0; i < 60; i++) {
+            if (d == 0) first[i] = got[i];
+            most = fmaxf(most, fabsf(got[i] - first[i]));
+        }
+        assert_true(most <= 20 * share[d] && (share[d] == 0 || most > 0)); /* sum |x| is about 20 */
+    }
+    assert_ok(att_params_round_weights(params, ATT_I8));
+    att_tape_begin(tape, 1);
+    att_tape_linear(tape, att_tape_constant(tape, &in), att_tape_parameter(tape, w), NULL, ATT_ACT_NONE);
+    assert_int_equal(att_tape_status(tape), ATT_E_VALUE);
+    assert_string_equal(att_last_error(),
+                        "parameter 'w': its owner's weights are rounded to int8, but the tape records");
+    assert_int_equal(att_params_round_weights(params, ATT_F16), ATT_E_DTYPE);
+    att_tape_destroy(tape);
+    att_params_destroy(params);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(parameters),      cmocka_unit_test(refused_parameters), cmocka_unit_test(initial_numbers),
         cmocka_unit_test(zero_and_settle), cmocka_unit_test(without_gradients),  cmocka_unit_test(sticky_error),
         cmocka_unit_test(refused_shapes),  cmocka_unit_test(stands_still),       cmocka_unit_test(failing_allocator),
+        cmocka_unit_test(rounded_weights),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
