@@ -85,7 +85,12 @@ static bool by_heads(const att_attention_problem *p, int64_t threads)
     return shared || p->drelative.data || p->dsinks.data || heads % threads == 0 || heads >= 4 * threads;
 }
 
-/* Parts of a backward by heads, by queries and by keys. */
+/* Parts of a backward by heads, by queries and by keys. Nothing is cut into one empty part. */
+static int64_t parts_of(int64_t n, int64_t size)
+{
+    return n > 0 ? att_ceil_div(n, size) : 1;
+}
+
 static att_fused_part head_part(const att_attention_problem *p, int64_t task)
 {
     int64_t group = p->Hq / p->Hkv;
@@ -100,7 +105,7 @@ static att_fused_part head_part(const att_attention_problem *p, int64_t task)
 
 static att_fused_part query_part(const att_attention_problem *p, int64_t task, int64_t rows)
 {
-    int64_t blocks = att_ceil_div(p->Tq, rows), head = task / blocks, i = (blocks - 1 - task % blocks) * rows;
+    int64_t blocks = parts_of(p->Tq, rows), head = task / blocks, i = (blocks - 1 - task % blocks) * rows;
     return (att_fused_part){.b = head / p->Hq,
                             .h = head % p->Hq,
                             .heads = 1,
@@ -112,7 +117,7 @@ static att_fused_part query_part(const att_attention_problem *p, int64_t task, i
 
 static att_fused_part key_part(const att_attention_problem *p, int64_t task, int64_t keys)
 {
-    int64_t blocks = att_ceil_div(p->Tk, keys);
+    int64_t blocks = parts_of(p->Tk, keys);
     att_fused_part part = head_part(p, task / blocks);
     part.j = task % blocks * keys;
     part.m = att_min64(keys, p->Tk - part.j);
