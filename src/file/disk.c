@@ -1,9 +1,11 @@
 #define _GNU_SOURCE
 #include "file/disk.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -236,6 +238,26 @@ void att_disk_abandon(att_disk_writer *w)
     }
     if (w->path) att_string_free(w->path);
     *w = (att_disk_writer){.fd = -1};
+}
+
+/* The process that a temporary file is named after; 0 for other names. */
+static long owner_of(const char *name)
+{
+    long pid = 0;
+    int attempt, end = 0;
+    bool ours = sscanf(name, ".attend-%ld-%d.tmp%n", &pid, &attempt, &end) == 2 && end > 0 && name[end] == '\0';
+    return ours && pid > 0 && pid <= INT_MAX ? pid : 0;
+}
+
+void att_disk_sweep(const char *folder)
+{
+    DIR *d = opendir(folder);
+    if (!d) return;
+    for (struct dirent *e; (e = readdir(d));) {
+        long pid = owner_of(e->d_name);
+        if (pid && kill((pid_t)pid, 0) != 0 && errno == ESRCH) unlinkat(dirfd(d), e->d_name, 0);
+    }
+    closedir(d);
 }
 
 att_status att_file_write_text(const char *path, const char *text, size_t bytes)

@@ -25,4 +25,8 @@ att_status att_disk_append(att_disk_writer *w, const void *data, size_t bytes);
 att_status att_disk_commit(att_disk_writer *w);
 void att_disk_abandon(att_disk_writer *w);
 
+/* Remove what killed processes left in the folder: temporary files whose process is gone. A kill between the moment
+ * when a file gets its temporary name and the one when it takes its own leaves one behind. */
+void att_disk_sweep(const char *folder);
+
 #endif

@@ -5,6 +5,7 @@
 #include <sys/stat.h>
 #include <time.h>
 
+#include "file/disk.h"
 #include "train/trainer.h"
 
 #define MOST_BAD_GRADIENTS 10
@@ -81,6 +82,7 @@ static att_status start(att_trainer *t, bool resume)
                 "%s exists: continue it with --resume, or choose another folder (train.folder=...) or remove it", path);
     if (!resume) ATT_TRY(plan(t)); /* what cannot be trained on leaves no folder */
     ATT_TRY(make_folder(t->folder));
+    att_disk_sweep(t->folder);
     ATT_TRY(att_tape_create(&t->exec, NULL, &t->tape));
     ATT_TRY(new_floats(n, &t->m));
     ATT_TRY(new_floats(n, &t->v));

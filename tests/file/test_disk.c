@@ -1,6 +1,8 @@
 #define _GNU_SOURCE
 #include "harness.h"
 
+#include "file/disk.h"
+
 #include <attend/file.h>
 #include <dirent.h>
 #include <fcntl.h>
@@ -213,6 +215,35 @@ static void kill_leaves_a_whole_file(void **state)
     }
 }
 
+static void touch(const char *name)
+{
+    char file[256];
+    snprintf(file, sizeof file, "%s/%s", folder, name);
+    int fd = open(file, O_WRONLY | O_CREAT, 0666);
+    assert_true(fd >= 0);
+    close(fd);
+}
+
+/* What a kill between link and rename leaves is swept away; what a living process writes, or another program, is not. */
+static void sweeps_what_killed_processes_left(void **state)
+{
+    (void)state;
+    char gone[64], alive[64];
+    pid_t child = fork();
+    assert_true(child >= 0);
+    if (child == 0) _exit(0);
+    assert_int_equal(waitpid(child, NULL, 0), child);
+    snprintf(gone, sizeof gone, ".attend-%ld-3.tmp", (long)child);
+    snprintf(alive, sizeof alive, ".attend-%ld-0.tmp", (long)getpid());
+    int64_t before = files_in_folder();
+    const char *kept[] = {alive, ".attend-0-0.tmp", ".attend--5-0.tmp", ".attend-x.tmp", ".attend-99-0.tmpx", "a.tmp"};
+    for (size_t i = 0; i < sizeof kept / sizeof *kept; i++) touch(kept[i]);
+    touch(gone);
+    att_disk_sweep(folder);
+    assert_int_equal(files_in_folder(), before + (int64_t)(sizeof kept / sizeof *kept));
+    att_disk_sweep("/nowhere/at/all");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -224,6 +255,7 @@ int main(void)
         cmocka_unit_test(failing_writes_leave_the_old_file),
         cmocka_unit_test(full_disk_leaves_the_old_model),
         cmocka_unit_test(kill_leaves_a_whole_file),
+        cmocka_unit_test(sweeps_what_killed_processes_left),
     };
     return cmocka_run_group_tests(tests, make_folder, remove_folder);
 }
