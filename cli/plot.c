@@ -1,5 +1,5 @@
 /* attend plot: attention files and training logs as pictures. */
-#include "commands.h"
+#include "plot_log.h"
 
 #include <errno.h>
 #include <limits.h>
@@ -9,15 +9,18 @@
 
 #include <attend/plot.h>
 
+#include "commands.h"
+
 static const char *const palettes[] = {"dusk", "grey", "ink", NULL};
 
 static struct {
-    const char *output, *layer, *head, *title, *row_name, *col_name, *metric;
-    int64_t sentence, width, height, cell;
-    double scale, smooth;
-    bool values, alignments, log_loss, log_step;
+    const char *output, *layer, *head, *title, *row_name, *col_name;
+    int64_t sentence, cell;
+    double scale;
+    bool values, alignments;
     int colors;
-} set = {.smooth = -1};
+    cli_log_plot log; /* what only training logs have */
+} set = {.log = {.smooth = -1}};
 
 /* clang-format off */
 static const cli_option options[] = {
@@ -35,27 +38,20 @@ static const cli_option options[] = {
     {"scale", 0, CLI_REAL, &set.scale, "X", "PNG: resolution; 0: 2, or 1 when that would be too large", .min = 0,
      .max = 16},
     {"alignments", 0, CLI_FLAG, &set.alignments, NULL, "instead of a picture, Pharaoh pairs i-j, a line a sentence"},
-    {"metric", 0, CLI_STRING, &set.metric, "KEY", "training log: what the lower panel shows"},
-    {"smooth", 0, CLI_REAL, &set.smooth, "X", "training log: factor of the moving average; -1: by length", .min = -1,
+    {"metric", 0, CLI_STRING, &set.log.metric, "KEY", "training log: what the lower panel shows"},
+    {"smooth", 0, CLI_REAL, &set.log.smooth, "X", "training log: factor of the moving average; -1: by length", .min = -1,
      .max = 0.9999},
-    {"log-loss", 0, CLI_FLAG, &set.log_loss, NULL, "training log: logarithmic loss axis"},
-    {"log-step", 0, CLI_FLAG, &set.log_step, NULL, "training log: logarithmic step axis"},
-    {"width", 0, CLI_INT, &set.width, "N", "of the curves in pixels, of the terminal in columns; 0: as fits",
+    {"over", 0, CLI_CHOICE, &set.log.over, "AXIS", "training log: what the curves go along", .choices = cli_log_axes},
+    {"names", 0, CLI_STRING, &set.log.names, "A,B,...", "several training logs: what each is called"},
+    {"log-loss", 0, CLI_FLAG, &set.log.log_loss, NULL, "training log: logarithmic loss axis"},
+    {"log-step", 0, CLI_FLAG, &set.log.log_step, NULL, "training log: logarithmic step, token or minute axis"},
+    {"width", 0, CLI_INT, &set.log.width, "N", "of the curves in pixels, of the terminal in columns; 0: as fits",
      .min = 0, .max = 16384},
-    {"height", 0, CLI_INT, &set.height, "N", "of the curves in pixels; 0: as fits", .min = 0, .max = 16384},
+    {"height", 0, CLI_INT, &set.log.height, "N", "of the curves in pixels; 0: as fits", .min = 0, .max = 16384},
     CLI_JSON,
     CLI_END,
 };
 /* clang-format on */
-
-static att_terminal_desc terminal_here(void)
-{
-    const char *depth = getenv("COLORTERM");
-    bool true_color = depth && (strcmp(depth, "truecolor") == 0 || strcmp(depth, "24bit") == 0);
-    att_terminal_desc t = {.width = set.width ? (int)set.width : cli_columns(stdout)};
-    if (cli_color(stdout)) t.color = true_color ? ATT_TERMINAL_TRUE : ATT_TERMINAL_256;
-    return t;
-}
 
 static bool ends_with(const char *path, const char *ending)
 {
@@ -104,7 +100,7 @@ static att_heatmap_desc map_desc(const att_attention_record *r)
 
 static int draw_here(const att_attention_record *r, int64_t layer, int64_t head)
 {
-    att_terminal_desc terminal = terminal_here();
+    att_terminal_desc terminal = cli_terminal_here(set.log.width);
     att_heatmap_desc desc = map_desc(r);
     int64_t layers = layer == ATT_PLOT_ALL ? r->layers : 1, heads = head == ATT_PLOT_ALL ? r->heads : 1;
     float *map = malloc((size_t)(r->rows * r->cols) * sizeof *map);
@@ -216,172 +212,15 @@ static int plot_attention(FILE *input, const char *name)
     return status;
 }
 
-/* ---- training logs ---- */
-
-/* One key of the log. */
-typedef struct curve {
-    const char *key;
-    double *x, *y;
-    int64_t n, room;
-} curve;
-
-enum { LOSS, VALID_LOSS, METRIC, CURVES };
-
-static bool curve_add(curve *c, double x, double y)
+static int plot_logs(FILE *const *input, const char *const *name, int n)
 {
-    if (c->n == c->room) {
-        int64_t room = c->room ? 2 * c->room : 1024;
-        double *xs = realloc(c->x, (size_t)room * sizeof *xs);
-        if (xs) c->x = xs;
-        double *ys = realloc(c->y, (size_t)room * sizeof *ys);
-        if (ys) c->y = ys;
-        if (!xs || !ys) return false;
-        c->room = room;
-    }
-    c->x[c->n] = x;
-    c->y[c->n++] = y;
-    return true;
-}
-
-/* Keys of a log that are drawn, and what they are called. */
-typedef struct known_key {
-    const char *key, *name;
-} known_key;
-
-static const known_key valid_keys[] = {{"valid_loss", "validation loss"},
-                                       {"validation_loss", "validation loss"},
-                                       {"val_loss", "validation loss"},
-                                       {NULL, NULL}};
-static const known_key metric_keys[] = {{"valid_bleu", "BLEU"},
-                                        {"valid_chrf", "chrF"},
-                                        {"valid_exact", "exact match"},
-                                        {"valid_accuracy", "accuracy"},
-                                        {"bleu", "BLEU"},
-                                        {"chrf", "chrF"},
-                                        {"exact_match", "exact match"},
-                                        {"accuracy", "accuracy"},
-                                        {"f1", "F1"},
-                                        {"perplexity", "perplexity"},
-                                        {NULL, NULL}};
-
-static const char *metric_name(const char *key)
-{
-    for (const known_key *k = metric_keys; key && k->key; k++)
-        if (strcmp(key, k->key) == 0) return k->name;
-    return key;
-}
-
-/* The first key of the line, in its own order, that is known: a trainer writes first what it goes by. */
-static void choose_key(curve *c, json_t *line, const known_key *known)
-{
-    for (void *at = json_object_iter(line); at; at = json_object_iter_next(line, at)) {
-        const char *key = json_object_iter_key(at);
-        for (const known_key *k = known; !c->key && k->key; k++)
-            if (strcmp(key, k->key) == 0 && json_is_number(json_object_iter_value(at))) c->key = k->key;
-    }
-}
-
-static int take_line(json_t *line, curve curves[CURVES], const char *name, int64_t number)
-{
-    json_t *step = json_object_get(line, "step");
-    if (!json_is_number(step))
-        return cli_wrong("%s:%lld: no number \"step\" in this line of a training log", name, (long long)number);
-    choose_key(&curves[VALID_LOSS], line, valid_keys);
-    choose_key(&curves[METRIC], line, metric_keys);
-    for (int k = 0; k < CURVES; k++) {
-        json_t *value = curves[k].key ? json_object_get(line, curves[k].key) : NULL;
-        if (!value) continue;
-        double y = json_is_number(value) ? json_number_value(value) : NAN;
-        if (!curve_add(&curves[k], json_number_value(step), y)) return cli_failed("%s: out of memory", name);
-    }
-    return CLI_DONE;
-}
-
-static int read_log(FILE *input, const char *name, curve curves[CURVES])
-{
-    char *text = NULL;
-    size_t room = 0;
-    ssize_t n;
-    int status = CLI_DONE;
-    for (int64_t number = 1; status == CLI_DONE && (n = getline(&text, &room, input)) > 0; number++) {
-        json_error_t error;
-        if (text[strspn(text, " \t\r\n")] == '\0') continue;
-        json_t *line = json_loadb(text, (size_t)n, 0, &error);
-        if (line)
-            status = take_line(line, curves, name, number);
-        else if (text[n - 1] == '\n')
-            status = cli_wrong("%s:%lld: %s", name, (long long)number, error.text);
-        else
-            cli_note("%s:%lld: the last line is cut short and left out", name, (long long)number);
-        json_decref(line);
-    }
-    if (status == CLI_DONE && ferror(input)) status = cli_failed("%s: %s", name, strerror(errno));
-    free(text);
-    return status;
-}
-
-static double smoothing(int64_t n)
-{
-    if (set.smooth >= 0) return set.smooth;
-    return n < 100 ? 0 : n < 2000 ? 0.8 : 0.94;
-}
-
-static int draw_log(const char *name, const curve curves[CURVES])
-{
-    static const char *const legend[] = {"training loss", "validation loss"};
-    att_series series[CURVES];
-    int64_t n = 0;
-    for (int k = 0; k < CURVES; k++) {
-        const curve *c = &curves[k];
-        if (!c->n) continue;
-        series[n] = (att_series){.name = k < METRIC ? legend[k] : metric_name(c->key), .x = c->x, .y = c->y, .n = c->n};
-        series[n].panel = k == METRIC;
-        series[n].mark = k != LOSS && c->n <= 60 ? ATT_MARK_POINTS : ATT_MARK_LINE;
-        if (k == LOSS) series[n].smooth = smoothing(c->n);
-        n++;
-    }
-    if (n == 0) return cli_wrong("%s: no value of \"loss\" in the training log", name);
-    att_curves_desc desc = {.title = set.title,
-                            .x_name = "step",
-                            .y_name = {"loss", metric_name(curves[METRIC].key)},
-                            .log_x = set.log_step,
-                            .log_y = {set.log_loss},
-                            .width = (int)set.width,
-                            .height = (int)set.height,
-                            .scale = set.scale};
-    att_terminal_desc terminal = terminal_here();
-    att_status st = set.output ? att_plot_curves(&desc, series, n, set.output)
-                               : att_plot_curves_terminal(&terminal, &desc, series, n, stdout);
-    if (st != ATT_OK) return cli_fail(st);
-    return set.output ? say_done("log", curves[LOSS].n) : CLI_DONE;
-}
-
-static int plot_log(FILE *input, const char *name)
-{
-    curve curves[CURVES] = {[LOSS] = {.key = "loss"}, [METRIC] = {.key = set.metric}};
-    if (set.alignments) return cli_wrong("%s: a training log has no alignments", name);
-    int status = read_log(input, name, curves);
-    if (status == CLI_DONE) status = draw_log(name, curves);
-    for (int k = 0; k < CURVES; k++) {
-        free(curves[k].x);
-        free(curves[k].y);
-    }
-    return status;
-}
-
-int cli_draw_log(const char *log, const char *picture)
-{
-    FILE *input = fopen(log, "r");
-    if (!input) return cli_failed("%s: %s", log, strerror(errno));
-    bool quiet = cli.quiet, json = cli.json;
-    cli.quiet = true;
-    cli.json = false;
-    set.output = picture;
-    int status = plot_log(input, log);
-    cli.quiet = quiet;
-    cli.json = json;
-    fclose(input);
-    return status;
+    if (set.alignments) return cli_wrong("%s: a training log has no alignments", name[0]);
+    set.log.title = set.title;
+    set.log.output = set.output;
+    set.log.scale = set.scale;
+    int64_t values;
+    int status = cli_plot_logs(&set.log, input, name, n, &values);
+    return status == CLI_DONE && set.output ? say_done("log", values) : status;
 }
 
 /* ---- which of the two ---- */
@@ -443,40 +282,74 @@ static content look_inside(FILE *input)
     return found;
 }
 
+static int plot_input(FILE *input, const char *name)
+{
+    switch (look_inside(input)) {
+    case ATTENTION: return plot_attention(input, name);
+    case LOG: return plot_logs(&input, &name, 1);
+    case NOTHING: return cli_wrong("%s: empty, expected an attention file or a training log", name);
+    case UNREADABLE: return cli_failed("%s: %s", name, strerror(errno));
+    case OTHER: break;
+    }
+    return cli_wrong("%s: neither an attention file (JSON lines with \"weights\") nor a training log (JSON lines with "
+                     "\"step\" and \"loss\")",
+                     name);
+}
+
+static const char *name_of(const char *operand)
+{
+    return strcmp(operand, "-") == 0 ? "standard input" : operand;
+}
+
+/* Several files are training logs, drawn over common axes. */
+static int plot_several(int argc, char **argv)
+{
+    FILE *input[CLI_LOGS] = {NULL};
+    const char *name[CLI_LOGS];
+    int status = CLI_DONE, n = 0;
+    if (argc > CLI_LOGS) return cli_wrong("%d files, expected at most %d training logs", argc, CLI_LOGS);
+    while (n < argc && status == CLI_DONE) {
+        name[n] = name_of(argv[n]);
+        status = open_input(argv[n], name[n], &input[n]);
+        if (status != CLI_DONE) break;
+        if (look_inside(input[n]) != LOG)
+            status =
+                cli_wrong("%s: no training log (JSON lines with \"step\" and \"loss\"), which each of several files "
+                          "must be",
+                          name[n]);
+        n++;
+    }
+    if (status == CLI_DONE) status = plot_logs(input, name, n);
+    for (int i = 0; i < n; i++) fclose(input[i]);
+    return status;
+}
+
 static int run(int argc, char **argv)
 {
-    (void)argc;
-    const char *name = strcmp(argv[0], "-") == 0 ? "standard input" : argv[0];
     FILE *input;
-    int status = open_input(argv[0], name, &input);
+    if (argc > 1) return plot_several(argc, argv);
+    int status = open_input(argv[0], name_of(argv[0]), &input);
     if (status != CLI_DONE) return status;
-    status = CLI_WRONG;
-    switch (look_inside(input)) {
-    case ATTENTION: status = plot_attention(input, name); break;
-    case LOG: status = plot_log(input, name); break;
-    case NOTHING: cli_wrong("%s: empty, expected an attention file or a training log", name); break;
-    case UNREADABLE: status = cli_failed("%s: %s", name, strerror(errno)); break;
-    case OTHER:
-        cli_wrong("%s: neither an attention file (JSON lines with \"weights\") nor a training log (JSON lines with "
-                  "\"step\" and \"loss\")",
-                  name);
-    }
+    status = plot_input(input, name_of(argv[0]));
     fclose(input);
     return status;
 }
 
 const cli_command cmd_plot = {
     .name = "plot",
-    .operands = "FILE",
-    .summary = "draw an attention file or a training log",
+    .operands = "FILE...",
+    .summary = "draw an attention file or training logs",
     .help = "FILE (- is standard input) is an attention file, as translate --attention writes\n"
             "it, or the log of a training: one JSON object a line. The picture's kind follows\n"
             "the name after -o; without it the picture is drawn in the terminal.\n"
             "\n"
             "A .html page holds every sentence of the file, and shows words and weights under\n"
-            "the mouse. Several layers or heads make a sheet of maps.",
+            "the mouse. Several layers or heads make a sheet of maps. Several training logs\n"
+            "make one picture that compares them:\n"
+            "\n"
+            "    attend plot runs/a/log.jsonl runs/b/log.jsonl --over minutes -o compared.png",
     .options = options,
     .min_operands = 1,
-    .max_operands = 1,
+    .max_operands = -1,
     .run = run,
 };

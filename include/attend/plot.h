@@ -98,6 +98,7 @@ typedef struct att_series {
     att_mark mark; /* how the values are drawn                                                           */
     double smooth; /* LINE: 0, or the factor (0, 1) by which weights of neighbours fall in a moving average over the
                       pale values */
+    int64_t color; /* 0: one of its own; c >= 1: that of series number c, counted from 1 */
 } att_series;
 
 typedef struct att_curves_desc {

@@ -4,6 +4,7 @@
 
 #include <attend/plot.h>
 
+#include "plot/colors.h"
 #include "plot/ticks.h"
 
 typedef struct att_axis {
@@ -16,6 +17,12 @@ typedef struct att_axis {
 double att_axis_at(const att_axis *axis, double v);
 
 /* Value i of a series on either axis. */
+/* The colour of series k, which `s` is. */
+static inline uint32_t att_series_ink(const att_series *s, int64_t k)
+{
+    return att_series_color(s->color ? s->color - 1 : k);
+}
+
 static inline double att_series_x(const att_series *s, int64_t i)
 {
     return s->x ? s->x[i] : (double)i;

@@ -44,7 +44,7 @@ static double legend(figure *f, double top)
         }
         if (f->canvas) {
             att_mark mark = f->series[i].mark;
-            uint32_t color = att_series_color(i);
+            uint32_t color = att_series_ink(&f->series[i], i);
             if (mark == ATT_MARK_BARS)
                 att_canvas_rect(f->canvas, x + 5, y + 3, 11, 11, color);
             else if (mark != ATT_MARK_SCATTER)
@@ -192,7 +192,7 @@ static void draw_bars(figure *f, int64_t k, uint32_t color)
 static void draw_series(figure *f, int64_t k)
 {
     const att_series *s = &f->series[k];
-    uint32_t color = att_series_color(k);
+    uint32_t color = att_series_ink(s, k);
     if (s->mark == ATT_MARK_BARS) {
         draw_bars(f, k, color);
         return;

@@ -60,6 +60,11 @@ static void draw_series(grid *g, int64_t k, double *smoothed)
     }
 }
 
+static uint32_t owner_ink(const grid *g, int64_t k)
+{
+    return att_series_ink(&g->series[k], k);
+}
+
 static void put_lines(att_draft *out, const grid *g, att_terminal_color mode)
 {
     for (int line = 0; line < g->lines; line++) {
@@ -75,7 +80,7 @@ static void put_lines(att_draft *out, const grid *g, att_terminal_color mode)
                 att_draft_text(out, " ");
                 continue;
             }
-            att_terminal_ink(out, mode, att_series_color(g->owner[line * g->columns + j]));
+            att_terminal_ink(out, mode, owner_ink(g, g->owner[line * g->columns + j]));
             att_draft_format(out, "\xe2%c%c", 0xa0 | dots >> 6, 0x80 | (dots & 63));
             att_terminal_reset(out, mode);
         }
@@ -143,7 +148,7 @@ static att_status put_legend(att_draft *out, const att_series *series, int64_t n
     for (int64_t k = 0; k < n; k++) {
         if (series[k].panel != panel || !series[k].name) continue;
         att_terminal_pad(out, "", TICK_COLUMNS + 3, -1);
-        att_terminal_ink(out, mode, att_series_color(k));
+        att_terminal_ink(out, mode, att_series_ink(&series[k], k));
         att_draft_text(out, "\xe2\xa0\xa4\xe2\xa0\xa4");
         att_terminal_reset(out, mode);
         ATT_TRY(put_clean(out, " ", series[k].name, ""));

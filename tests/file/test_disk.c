@@ -224,7 +224,8 @@ static void touch(const char *name)
     close(fd);
 }
 
-/* What a kill between link and rename leaves is swept away; what a living process writes, or another program, is not. */
+/* What a kill between link and rename leaves is swept away; what a living process writes, or another program, is not.
+ */
 static void sweeps_what_killed_processes_left(void **state)
 {
     (void)state;

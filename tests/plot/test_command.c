@@ -1,6 +1,7 @@
 /* attend plot, as a user runs it. */
 #include "plot/pictures.h"
 
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -83,6 +84,36 @@ static void logs_become_curves(void **state)
     assert_non_null(strstr(output, "training loss"));
 }
 
+/* Two runs over one axis: their names once in the legend, each in one colour above and below; minutes go on where a
+ * resumed run counts its seconds from 0 again. */
+static void logs_are_compared(void **state)
+{
+    (void)state;
+    mkdir(picture_path("a"), 0777);
+    mkdir(picture_path("b"), 0777);
+    write_text("a/log.jsonl", "{\"step\":1,\"loss\":5,\"seconds\":600,\"tokens\":10}\n"
+                              "{\"step\":1,\"seconds\":600,\"valid_loss\":4,\"valid_bleu\":10}\n"
+                              "{\"step\":2,\"loss\":4,\"seconds\":540,\"tokens\":20}\n"
+                              "{\"step\":2,\"seconds\":540,\"valid_loss\":3,\"valid_bleu\":20}\n");
+    write_text("b/log.jsonl", "{\"step\":1,\"loss\":6,\"seconds\":60,\"tokens\":10}\n"
+                              "{\"step\":1,\"seconds\":60,\"valid_loss\":5,\"valid_bleu\":5}\n");
+    assert_int_equal(attend("a/log.jsonl b/log.jsonl --over minutes -o two.svg"), 0);
+    char *svg = read_text(picture_path("two.svg"), NULL);
+    assert_true(well_formed(svg));
+    assert_non_null(strstr(svg, ">a<"));
+    assert_non_null(strstr(svg, ">b<"));
+    assert_non_null(strstr(svg, ">minutes of training<"));
+    assert_non_null(strstr(svg, ">15<")); /* of 19 minutes */
+    assert_null(strstr(svg, ">25<"));
+    assert_non_null(strstr(svg, "#0072b2"));
+    assert_non_null(strstr(svg, "#d55e00"));
+    assert_null(strstr(svg, "#009e73"));
+    free(svg);
+    assert_int_equal(attend("a/log.jsonl b/log.jsonl --over tokens --names left,right"), 0);
+    assert_non_null(strstr(output, "left"));
+    assert_non_null(strstr(output, "right"));
+}
+
 static void without_fonts_only_png_fails(void **state)
 {
     (void)state;
@@ -107,6 +138,7 @@ static void mistakes_are_named(void **state)
     write_text("text.jsonl", "hello\n");
     write_text("ragged.jsonl", "{\"kind\":\"cross\",\"source\":[\"a\"],\"target\":[\"b\"],\"weights\":[[[[1,2]]]]}\n");
     write_text("bad.jsonl", "{\"step\":1,\"loss\":1}\n{\"step\":}\n");
+    write_text("short.jsonl", "{\"step\":1,\"loss\":1}\n");
     write_text("none.jsonl", "{\"step\":1}\n");
     static const struct {
         const char *arguments;
@@ -121,6 +153,11 @@ static void mistakes_are_named(void **state)
         {"ragged.jsonl -o x.png", 2, "ragged.jsonl:1: "},
         {"bad.jsonl -o x.png", 2, "bad.jsonl:2: "},
         {"none.jsonl -o x.png", 2, "\"loss\""},
+        {"short.jsonl --over minutes", 2, "short.jsonl:1: --over minutes"},
+        {"short.jsonl a.jsonl", 2, "a.jsonl: no training log"},
+        {"short.jsonl short.jsonl --names one", 2, "1 names for 2"},
+        {"short.jsonl short.jsonl --names a,b,c", 2, "more names"},
+        {"1 2 3 4 5 6 7 8", 2, "at most 7"},
         {"a.jsonl -o x.gif", 2, "x.gif"},
         {"a.jsonl -o x.png --sentence 4", 2, "the file has 3"},
         {"a.jsonl -o x.png --layer 2", 2, "--layer 2: expected 1 to 1"},
@@ -142,6 +179,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(attention_files_become_pictures),
         cmocka_unit_test(logs_become_curves),
+        cmocka_unit_test(logs_are_compared),
         cmocka_unit_test(without_fonts_only_png_fails),
         cmocka_unit_test(mistakes_are_named),
     };
