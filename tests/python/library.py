@@ -32,9 +32,13 @@ def load(command):
 class Library:
     def __init__(self, path):
         self.call = ctypes.CDLL(path)
-        for name in ("att_last_error", "att_tokenizer_piece"):
+        for name in ("att_last_error", "att_tokenizer_piece", "att_parameter_name"):
             getattr(self.call, name).restype = ctypes.c_char_p
-        self.call.att_tokenizer_size.restype = ctypes.c_int64
+        for name in ("att_tokenizer_size", "att_params_count", "att_params_elements"):
+            getattr(self.call, name).restype = ctypes.c_int64
+        for name in ("att_model_transformer", "att_transformer_configuration", "att_transformer_params", "att_params_values",
+                     "att_params_at", "att_parameter_value", "att_parameter_gradient"):
+            getattr(self.call, name).restype = ctypes.c_void_p
 
     def check(self, status):
         if status:
@@ -126,6 +130,14 @@ def view(array):
     return ctypes.byref(out)
 
 
+class Batch(ctypes.Structure):
+    _fields_ = [(name, View) for name in ("source", "lengths", "segments", "target_in", "target_out")]
+
+
+class Loss(ctypes.Structure):
+    _fields_ = [("sum", ctypes.c_double), ("count", ctypes.c_int64), ("correct", ctypes.c_int64)]
+
+
 class Model:
     """att_model through ctypes."""
 
@@ -146,4 +158,44 @@ class Model:
         out = numpy.empty((*(ids if target is None else target).shape, vocabulary), numpy.float32)
         self.check(self.call.att_model_logits(self.handle, view(ids), view(lengths), view(segments), view(target),
                                               view(out)))
+        return out
+
+    def gradients(self, source=None, lengths=None, segments=None, target_in=None, target_out=None):
+        """{name: gradient of the sum of the losses} of a copy of the model that keeps gradients."""
+        call = self.call
+        original, copy, tape = ctypes.c_void_p(call.att_model_transformer(self.handle)), ctypes.c_void_p(), ctypes.c_void_p()
+        config = ctypes.c_void_p(call.att_transformer_configuration(original))
+        self.check(call.att_transformer_create(config, ctypes.c_uint64(1), 1, None, ctypes.byref(copy)))
+        params = ctypes.c_void_p(call.att_transformer_params(copy))
+        values = call.att_params_values(ctypes.c_void_p(call.att_transformer_params(original)))
+        ctypes.memmove(call.att_params_values(params), values, 4 * call.att_params_elements(params))
+        call.att_params_changed(params)
+        arrays = [None if x is None else numpy.ascontiguousarray(x, numpy.int32)
+                  for x in (source, lengths, segments, target_in, target_out)]
+        batch = Batch(*(View() if x is None else view(x)._obj for x in arrays))
+        self.check(call.att_tape_create(None, None, ctypes.byref(tape)))
+        call.att_params_zero_gradients(params)
+        call.att_tape_begin(tape, 1)
+        self.check(call.att_transformer_loss(tape, copy, ctypes.byref(batch), ctypes.c_double(0), ctypes.c_double(1),
+                                             ctypes.c_uint64(1), ctypes.byref(Loss())))
+        self.check(call.att_tape_backward(tape))
+        call.att_params_settle_gradients(params)
+        found = self.tensors(params, call.att_parameter_gradient)
+        call.att_tape_destroy(tape)
+        call.att_transformer_destroy(copy)
+        return found
+
+    def values(self):
+        """{name: value}"""
+        transformer = ctypes.c_void_p(self.call.att_model_transformer(self.handle))
+        return self.tensors(ctypes.c_void_p(self.call.att_transformer_params(transformer)), self.call.att_parameter_value)
+
+    def tensors(self, params, which):
+        out = {}
+        for i in range(self.call.att_params_count(params)):
+            parameter = ctypes.c_void_p(self.call.att_params_at(params, ctypes.c_int64(i)))
+            v = View.from_address(which(parameter))
+            shape = v.dim[:v.ndim]
+            data = ctypes.string_at(v.data, 4 * int(numpy.prod(shape)))
+            out[self.call.att_parameter_name(parameter).decode()] = numpy.frombuffer(data, numpy.float32).reshape(shape)
         return out
