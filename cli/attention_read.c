@@ -31,8 +31,9 @@ int attention_fail(const attention_request *r, att_status status)
     const char *gradient = message[0] == 'd' ? "--grad-" : NULL;
     for (int i = 0; i < INPUTS; i++) {
         const char *name = inputs[i].name;
-        if (strlen(name) == n && strncmp(message, name, n) == 0 && r->in[i]) {
-            cli_failed("--%s %s%s", inputs[i].flag, r->in[i], message + n);
+        int given = i == IN_SCORE_VECTOR && !r->in[i] ? IN_SCORE_WEIGHT : i; /* additive takes either flag */
+        if (strlen(name) == n && strncmp(message, name, n) == 0 && r->in[given]) {
+            cli_failed("--%s %s%s", inputs[given].flag, r->in[given], message + n);
             return cli_exit_status(status);
         }
         if (strlen(name) == n && strncmp(message, name, n) == 0) {

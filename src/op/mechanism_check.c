@@ -158,22 +158,18 @@ static att_status take_rows(const att_mechanism_call *m, const char *name, const
 }
 
 /* Width after the projection, cut into heads. */
-static att_status take_projection(const att_mechanism_call *m, const char *name, const att_view *w, const att_view *b,
-                                  int64_t heads, att_mechanism_side *side)
+/* `called`: of the rows, of their projection `w` and of its bias `b`, for messages. */
+static att_status take_projection(const att_mechanism_call *m, const char *const called[3], const att_view *w,
+                                  const att_view *b, int64_t heads, att_mechanism_side *side)
 {
     int64_t C = side->rows.dim[3], N = w->data ? w->dim[1] : C;
-    char label[32];
     if (w->data) {
-        snprintf(label, sizeof label, "w_%s", name);
-        ATT_REQUIRE(w->ndim == 2, ATT_E_SHAPE, "%s: %d dimensions, expected 2", label, w->ndim);
-        ATT_TRY(att_require_shape(label, w, m->dtype, 2, (int64_t[]){C, N}));
+        ATT_REQUIRE(w->ndim == 2, ATT_E_SHAPE, "%s: %d dimensions, expected 2", called[1], w->ndim);
+        ATT_TRY(att_require_shape(called[1], w, m->dtype, 2, (int64_t[]){C, N}));
     }
-    if (b->data) {
-        snprintf(label, sizeof label, "b_%s", name);
-        ATT_TRY(att_require_shape(label, b, m->dtype, 1, &N));
-    }
+    if (b->data) ATT_TRY(att_require_shape(called[2], b, m->dtype, 1, &N));
     int64_t cuts = m->split ? heads : 1;
-    ATT_REQUIRE(N % cuts == 0 && N > 0, ATT_E_SHAPE, "%s: width %lld, expected a multiple of %lld heads", name,
+    ATT_REQUIRE(N % cuts == 0 && N > 0, ATT_E_SHAPE, "%s: width %lld, expected a multiple of %lld heads", called[0],
                 (long long)N, (long long)cuts);
     side->w = *w;
     side->bias = *b;
@@ -223,9 +219,11 @@ static att_status check_sides(att_mechanism_call *m)
         wq = att_view_slice(&in->w_score, 0, 0, Cq);
         wk = att_view_slice(&in->w_score, 0, Cq, both);
     }
-    ATT_TRY(take_projection(m, "query", &wq, &in->b_query, m->Hq, &m->q));
-    ATT_TRY(take_projection(m, "value", &in->w_value, &in->b_value, m->Hkv, &m->v));
-    if (m->keyed) ATT_TRY(take_projection(m, "key", &wk, &in->b_key, m->Hkv, &m->k));
+    const char *query[] = {"query", m->desc.kind == ATT_MECHANISM_GENERAL ? "w_score" : "w_query", "b_query"};
+    static const char *const value[] = {"value", "w_value", "b_value"}, *const key[] = {"key", "w_key", "b_key"};
+    ATT_TRY(take_projection(m, query, &wq, &in->b_query, m->Hq, &m->q));
+    ATT_TRY(take_projection(m, value, &in->w_value, &in->b_value, m->Hkv, &m->v));
+    if (m->keyed) ATT_TRY(take_projection(m, key, &wk, &in->b_key, m->Hkv, &m->k));
     m->D = m->q.width;
     m->Dv = m->v.width;
     if (!m->keyed) m->k = (att_mechanism_side){.heads = m->Hkv, .width = m->D, .w = none};
