@@ -11,7 +11,7 @@
 
 static const char *const isas[] = {"best", "ref", "portable", "avx2", "avx512", NULL};
 
-static bench_request set = {.width = 256, .runs = 7};
+static bench_request set = {.runs = 7};
 static int isa;
 
 /* clang-format off */
@@ -25,12 +25,14 @@ static const cli_option options[] = {
     {"prepared",    0, CLI_FLAG,   &set.prepared,    NULL,    "additive: keys prepared beforehand, as for a decoder's steps"},
     {"transpose-b", 0, CLI_FLAG,   &set.transpose_b, NULL,    "product: b lies transposed"},
     {"packed",      0, CLI_FLAG,   &set.packed,      NULL,    "product: b packed beforehand, as weights are"},
-    {"weights",     0, CLI_CHOICE, &set.weights,     "NAME",  "product: of b, packed beforehand", .choices = cli_weights_names},
+    {"weights",     0, CLI_CHOICE, &set.weights,     "NAME",  "product: of b, packed beforehand; translate, generate: of the model", .choices = cli_weights_names},
     {"model",       0, CLI_CHOICE, &set.model,       "NAME",  "train: the model", .choices = bench_models},
-    {"width",       0, CLI_INT,    &set.width,       "N",     "train: units", .min = 1, .max = 65536},
-    {"batch",       0, CLI_INT,    &set.batch,       "N",     "train: sentence pairs; 0: the model's own", .min = 0, .max = 65536},
-    {"length",      0, CLI_INT,    &set.length,      "N",     "train: words of each sentence; 0: the model's own", .min = 0, .max = 65536},
-    {"vocabulary",  0, CLI_INT,    &set.vocabulary,  "N",     "train: words of each language; 0: the model's own", .min = 0, .max = 1e7},
+    {"width",       0, CLI_INT,    &set.width,       "N",     "of a model; 0: its own", .min = 0, .max = 65536},
+    {"batch",       0, CLI_INT,    &set.batch,       "N",     "train, translate: sentences at once; 0: the model's own", .min = 0, .max = 65536},
+    {"beam",        0, CLI_INT,    &set.beam,        "N",     "translate: hypotheses kept at each step; 0: 1, greedy", .min = 0, .max = 1000},
+    {"prefill",     0, CLI_FLAG,   &set.prefill,     NULL,    "generate: read a prompt instead of writing"},
+    {"length",      0, CLI_INT,    &set.length,      "N",     "words of each sentence, or of the text; 0: the model's own", .min = 0, .max = 65536},
+    {"vocabulary",  0, CLI_INT,    &set.vocabulary,  "N",     "words of each language; 0: the model's own", .min = 0, .max = 1e7},
     {"runs",        0, CLI_INT,    &set.runs,        "N",     "measured repetitions", .min = 1, .max = 1e6},
     {"isa",         0, CLI_CHOICE, &isa,             "NAME",  "instruction set to use at most", .choices = isas},
     CLI_JSON, CLI_QUIET, CLI_THREADS, CLI_END,
@@ -44,14 +46,15 @@ typedef struct measurement {
 
 static const measurement measurements[] = {{"attention", bench_attention}, {"additive", bench_additive},
                                            {"decode", bench_decode},       {"product", bench_product},
-                                           {"train", bench_train},         {0}};
+                                           {"train", bench_train},         {"translate", bench_translate},
+                                           {"generate", bench_generate},   {0}};
 
 /* What `attend bench` without a name measures. `set` holds for all rows but where a row says otherwise. */
 typedef struct table_row {
     const char *name, *shape;
-    bool causal, backward, transpose_b, prepared;
-    int dtype, model;
-    int64_t width;
+    bool causal, backward, transpose_b, prepared, prefill;
+    int dtype, model, weights;
+    int64_t width, batch, beam;
 } table_row;
 
 /* clang-format off */
@@ -82,6 +85,15 @@ static const table_row table[] = {
     {"train",     .model = 2, .width = 128},
     {"train",     .model = 2, .width = 512},
     {"train",     .model = 3, .width = 384},
+    {"translate"},
+    {"translate", .weights = 2},
+    {"translate", .batch = 32},
+    {"translate", .batch = 32, .weights = 2},
+    {"translate", .batch = 32, .beam = 4},
+    {"generate"},
+    {"generate",  .weights = 1},
+    {"generate",  .weights = 2},
+    {"generate",  .prefill = true},
 };
 /* clang-format on */
 
@@ -189,7 +201,11 @@ static bench_request request_of(const table_row *row)
     r.prepared = row->prepared;
     r.dtype = row->dtype;
     r.model = row->model;
+    r.prefill = row->prefill;
+    if (row->weights) r.weights = row->weights;
     if (row->width) r.width = row->width;
+    if (row->batch) r.batch = row->batch;
+    if (row->beam) r.beam = row->beam;
     return r;
 }
 
@@ -225,11 +241,12 @@ static int run(int argc, char **argv)
     return strcmp(argv[0], "limits") == 0 ? limits(&set.exec) : one(argv[0]);
 }
 
-static const char *const names[] = {"limits", "attention", "additive", "decode", "product", "train", NULL};
+static const char *const names[] = {"limits", "attention", "additive", "decode", "product",
+                                    "train",  "translate", "generate", NULL};
 
 const cli_command cmd_bench = {
     .name = "bench",
-    .operands = "[limits|attention|additive|decode|product|train]",
+    .operands = "[limits|attention|additive|decode|product|train|translate|generate]",
     .summary = "measure on this machine, beside its limits",
     .help = "  limits     multiply-adds, reading from caches and memory, e^x and tanh\n"
             "  attention  B,Hq,Hkv,Tq,Tk,D: dot-product attention over whole sequences\n"
@@ -237,6 +254,10 @@ const cli_command cmd_bench = {
             "  decode     B,Hq,Hkv,Tq,Tk,D: few queries against a long cache\n"
             "  product    M,N,K[,BATCH]: c(M,N) = a(M,K) b(K,N)\n"
             "  train      a training step: forward, backward and Adam, on random sentences\n"
+            "  translate  the base model of the Transformer's paper, 6+6 layers of width 512, 32,000\n"
+            "             words, random weights: sentences of 20 words into 20 words, text to text\n"
+            "  generate   GPT-2's smallest model, 12 layers of width 768, 50,257 words, random\n"
+            "             weights: 64 words one after the other, or a prompt of 512\n"
             "\n"
             "Without a name a table of all at usual shapes. Times are medians of the runs,\n"
             "the workspace is in MiB. The share is that of the limit which binds the work,\n"

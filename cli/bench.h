@@ -10,10 +10,10 @@
 typedef struct bench_request {
     const char *shape;  /* "1,8,8,2048,2048,64"; NULL: the measurement's own */
     const char *window; /* "LEFT,RIGHT"; NULL: none */
-    bool causal, backward, transpose_b, packed, prepared;
-    int weights;             /* index of cli_weights_names */
-    int dtype, score, model; /* indices of bench_dtypes, bench_scores, bench_models */
-    int64_t width, batch, length, vocabulary, runs;
+    bool causal, backward, transpose_b, packed, prepared, prefill;
+    int weights;                                          /* index of cli_weights_names */
+    int dtype, score, model;                              /* indices of bench_dtypes, bench_scores, bench_models */
+    int64_t width, batch, beam, length, vocabulary, runs; /* 0 but for runs: the measurement's own */
     att_exec exec;
 } bench_request;
 
@@ -46,6 +46,8 @@ int bench_additive(const bench_request *r, bench_result *out);
 int bench_decode(const bench_request *r, bench_result *out);
 int bench_product(const bench_request *r, bench_result *out);
 int bench_train(const bench_request *r, bench_result *out);
+int bench_translate(const bench_request *r, bench_result *out);
+int bench_generate(const bench_request *r, bench_result *out);
 
 /* Median and best of r->runs runs of at least 5 ms each, after one that is not counted; all in milliseconds a call. */
 att_status bench_time(const bench_request *r, att_status (*call)(void *ctx), void *ctx, bench_result *out);

@@ -65,9 +65,9 @@ int bench_shape(const bench_request *r, const char *usual, const char *letters, 
 
 att_status bench_roofline(const bench_request *r, double flops, double bytes, bench_result *out)
 {
-    double fma, read;
+    double fma, read, most = 512 << 20; /* more is read no faster or slower */
     att_status st = att_measure_fma(&r->exec, &fma);
-    if (st == ATT_OK) st = att_measure_read(&r->exec, (size_t)bytes, &read);
+    if (st == ATT_OK) st = att_measure_read(&r->exec, (size_t)fmin(bytes, most), &read);
     if (st != ATT_OK) return st;
     bool reads = bytes / read > flops / fma;
     double work = reads ? bytes : flops;

@@ -86,6 +86,11 @@ att_dtype cli_weights(int index)
     return dtypes[index];
 }
 
+att_status cli_round_weights(att_params *params)
+{
+    return att_params_round_weights(params, cli_weights(cli.weights));
+}
+
 att_exec cli_exec(void)
 {
     return (att_exec){.threads = cli.threads > 0 ? (int)cli.threads : att_cpu_count()};

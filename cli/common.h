@@ -40,6 +40,7 @@
 
 #include <attend/exec.h>
 #include <attend/status.h>
+#include <attend/tape.h>
 #include <attend/view.h>
 
 /* ---- options ---- */
@@ -70,6 +71,7 @@ typedef struct cli_settings {
     bool json, quiet;
     int64_t threads; /* 0: all cores */
     int64_t seed;
+    int weights; /* index of cli_weights_names */
 } cli_settings;
 extern cli_settings cli;
 
@@ -78,8 +80,7 @@ extern cli_settings cli;
 #define CLI_QUIET   {"quiet", 'q', CLI_FLAG, &cli.quiet, NULL, "no progress and no notes"}
 #define CLI_THREADS {"threads", 0, CLI_INT, &cli.threads, "N", "threads to use; 0 is all cores", .min = 0, .max = 4096}
 #define CLI_SEED    {"seed", 0, CLI_INT, &cli.seed, "N", "where random numbers start", .min = 0, .max = HUGE_VAL}
-/* `place`: an int, for cli_weights */
-#define CLI_WEIGHTS(place) {"weights", 0, CLI_CHOICE, place, "NAME", "what weights are rounded to: the same, 1/2 or 1/4 of the memory", .choices = cli_weights_names}
+#define CLI_WEIGHTS {"weights", 0, CLI_CHOICE, &cli.weights, "NAME", "round weight matrices to fewer bits: less to read, a little less exact", .choices = cli_weights_names}
 #define CLI_END     {NULL}
 /* clang-format on */
 
@@ -138,6 +139,8 @@ att_exec cli_exec(void);
 /* Types of weights: "f32", "bf16", "int8", and what the index of one of these names stands for. */
 extern const char *const cli_weights_names[];
 att_dtype cli_weights(int index);
+/* As --weights says. */
+att_status cli_round_weights(att_params *params);
 
 /* The file to write results to; NULL and "-" are standard output. Returns NULL after a message. */
 FILE *cli_open_output(const char *path);

@@ -29,7 +29,7 @@ static const cli_option options[] = {
     {"output",           'o', CLI_STRING, &set.output,           "FILE", "write the translations here"},
     {"by-length",        0,   CLI_STRING, &set.by_length,        "FILE", "draw BLEU against the length of the source"},
     {"against",          0,   CLI_STRING, &set.against,          "MODEL", "a second model in that picture"},
-    CLI_JSON, CLI_QUIET, CLI_THREADS, CLI_END,
+    CLI_WEIGHTS, CLI_JSON, CLI_QUIET, CLI_THREADS, CLI_END,
 };
 /* clang-format on */
 
@@ -119,7 +119,8 @@ static att_status lengths_of_other(const att_pairs *pairs, cli_lengths *out)
     att_status st = att_translator_load(set.against, &exec, NULL, &t);
     if (st != ATT_OK) return st;
     out->name = model_name(t);
-    st = measure(t, pairs, &e);
+    st = cli_round_weights(att_translator_params(t));
+    if (st == ATT_OK) st = measure(t, pairs, &e);
     if (st == ATT_OK) {
         st = cli_lengths_measure(pairs, e.hypothesis, out);
         att_evaluation_free(&e);
@@ -161,7 +162,8 @@ static int run(int argc, char **argv)
     if (evaluate_is_language(argv[0])) return evaluate_language(argv[0], argc > 1 ? argv[1] : NULL, set.limit);
     att_status st = att_translator_load(argv[0], &exec, NULL, &t);
     if (st != ATT_OK) return cli_fail(st);
-    st = read_pairs(t, argc > 1 ? argv[1] : NULL, &pairs);
+    st = cli_round_weights(att_translator_params(t));
+    if (st == ATT_OK) st = read_pairs(t, argc > 1 ? argv[1] : NULL, &pairs);
     int status = st == ATT_OK ? CLI_DONE : cli_fail(st);
     cli_catch_interrupt();
     if (st == ATT_OK) {

@@ -22,7 +22,8 @@ int evaluate_language(const char *path, const char *data, int64_t windows)
     att_exec exec = cli_exec();
     att_status st = att_language_load(path, &exec, NULL, &l);
     if (st != ATT_OK) return cli_fail(st);
-    st = att_language_evaluate(l, data, windows, &s);
+    st = cli_round_weights(att_transformer_params(att_language_model(l)));
+    if (st == ATT_OK) st = att_language_evaluate(l, data, windows, &s);
     att_language_destroy(l);
     if (st != ATT_OK) return cli_fail(st);
     if (cli.json)

@@ -15,7 +15,7 @@ static struct {
 /* clang-format off */
 static const cli_option options[] = {
     {"best", 'n', CLI_INT, &set.best, "N", "tokens for each mask, the likeliest first", .min = 1, .max = 1000},
-    CLI_JSON, CLI_QUIET, CLI_THREADS, CLI_END,
+    CLI_WEIGHTS, CLI_JSON, CLI_QUIET, CLI_THREADS, CLI_END,
 };
 /* clang-format on */
 
@@ -44,7 +44,9 @@ static int run(int argc, char **argv)
     att_status st = att_language_load(argv[0], &exec, NULL, &l);
     int status = st == ATT_OK ? CLI_DONE : cli_fail(st);
     if (st == ATT_OK) {
-        st = att_fill_masks(l, (att_text){argv[1], strlen(argv[1])}, set.best, MOST_MASKS, found, &masks);
+        st = cli_round_weights(att_transformer_params(att_language_model(l)));
+        if (st == ATT_OK)
+            st = att_fill_masks(l, (att_text){argv[1], strlen(argv[1])}, set.best, MOST_MASKS, found, &masks);
         status =
             st == ATT_OK ? print(argv[1], found, (masks < MOST_MASKS ? masks : MOST_MASKS) * set.best) : cli_fail(st);
         att_language_destroy(l);

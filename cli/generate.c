@@ -25,7 +25,7 @@ static const cli_option options[] = {
     {"stream",             0,   CLI_FLAG,   &set.stream,               NULL,   "print each piece of text as soon as it is made"},
     {"slide",              0,   CLI_FLAG,   &set.slide,                NULL,   "when the context is full, go on from its later half"},
     {"ignore-end",         0,   CLI_FLAG,   &set.ignore_end,           NULL,   "go on after an end-of-text token"},
-    CLI_SEED, CLI_JSON, CLI_QUIET, CLI_THREADS, CLI_END,
+    CLI_WEIGHTS, CLI_SEED, CLI_JSON, CLI_QUIET, CLI_THREADS, CLI_END,
 };
 /* clang-format on */
 
@@ -64,6 +64,8 @@ static int run(int argc, char **argv)
     if (set.stream && cli.json) return cli_wrong("--stream: not with --json");
     att_status st = att_language_load(argv[0], &exec, NULL, &l);
     if (st != ATT_OK) return cli_fail(st);
+    st = cli_round_weights(att_transformer_params(att_language_model(l)));
+    if (st != ATT_OK) status = cli_fail(st);
     set.o.slide = set.slide;
     set.o.ignore_end = set.ignore_end;
     cli_catch_interrupt();

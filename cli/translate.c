@@ -29,7 +29,7 @@ static const cli_option options[] = {
     {"attention",        'a', CLI_STRING, &set.attention,        "FILE", "write the attention weights, one JSON line a translation"},
     {"alignment",        0,   CLI_STRING, &set.alignment,        "FILE", "write the alignments as Pharaoh pairs source-target"},
     {"output",           'o', CLI_STRING, &set.output,           "FILE", "write here instead of standard output"},
-    CLI_QUIET, CLI_THREADS, CLI_END,
+    CLI_WEIGHTS, CLI_QUIET, CLI_THREADS, CLI_END,
 };
 /* clang-format on */
 
@@ -206,7 +206,9 @@ static int run(int argc, char **argv)
     if (st != ATT_OK) return cli_fail(st);
     FILE *input = from_stdin ? stdin : fopen(argv[1], "r");
     int status = input ? CLI_DONE : cli_wrong("%s: %s", argv[1], strerror(errno));
-    if (input) status = with_outputs(t, input, from_stdin && isatty(STDIN_FILENO));
+    st = cli_round_weights(att_translator_params(t));
+    if (status == CLI_DONE && st != ATT_OK) status = cli_fail(st);
+    if (status == CLI_DONE) status = with_outputs(t, input, from_stdin && isatty(STDIN_FILENO));
     if (input && input != stdin) fclose(input);
     att_translator_destroy(t);
     return status;

@@ -14,6 +14,10 @@ typedef struct att_language att_language;
 /* Load a model file. Fails with ATT_E_MISSING, ATT_E_IO, ATT_E_FORMAT. */
 ATT_API att_status att_language_load(const char *path, const att_exec *exec, const att_allocator *allocator,
                                      att_language **out);
+/* An untrained one: the recipe's model, initialised from its seed, for this tokeniser, which it owns from then on, also
+ * on failure. `recipe` is copied. Fails with ATT_E_VALUE when it is no recipe of a language model. */
+ATT_API att_status att_language_create(const att_recipe *recipe, att_tokenizer *tokenizer, const att_exec *exec,
+                                       const att_allocator *allocator, att_language **out);
 ATT_API void att_language_destroy(att_language *language); /* NULL is harmless */
 ATT_API const att_recipe *att_language_recipe(const att_language *language);
 ATT_API const att_transformer *att_language_model(const att_language *language);

@@ -12,12 +12,17 @@ typedef struct att_translator att_translator;
 /* Load a model file (best.att, last.att, ...). Fails with ATT_E_MISSING, ATT_E_IO, ATT_E_FORMAT. */
 ATT_API att_status att_translator_load(const char *path, const att_exec *exec, const att_allocator *allocator,
                                        att_translator **out);
+/* An untrained one: the recipe's model, initialised from its seed, for these tokenisers (the same one twice when words
+ * are shared), which it owns from then on, also on failure. `recipe` is copied. */
+ATT_API att_status att_translator_create(const att_recipe *recipe, att_tokenizer *source, att_tokenizer *target,
+                                         const att_exec *exec, const att_allocator *allocator, att_translator **out);
 ATT_API void att_translator_destroy(att_translator *translator);
 ATT_API const att_recipe *att_translator_recipe(const att_translator *translator);
 /* The model: one of the two kinds, NULL for the other. */
 ATT_API const att_seq2seq *att_translator_model(const att_translator *translator);
 ATT_API const att_transformer *att_translator_transformer(const att_translator *translator);
-ATT_API int att_translator_attends(const att_translator *translator); /* whether there are weights to see */
+ATT_API att_params *att_translator_params(const att_translator *translator); /* of either kind */
+ATT_API int att_translator_attends(const att_translator *translator);        /* whether there are weights to see */
 ATT_API const att_tokenizer *att_translator_tokenizer(const att_translator *translator, int target);
 
 typedef struct att_translate_options {

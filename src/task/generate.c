@@ -55,7 +55,7 @@ static att_status read_prompt(writer *w, att_text prompt, int32_t **ids, int64_t
 {
     void *block;
     *room = 3 * (int64_t)prompt.bytes + 2;
-    ATT_TRY(att_new_array(NULL, (size_t)*room, sizeof **ids, &block));
+    ATT_TRY(att_new_array(w->l->allocator, (size_t)*room, sizeof **ids, &block));
     *ids = block;
     int64_t at = prompt.bytes == 0 || w->l->recipe.data.unit == ATT_UNIT_LINES, n = 0;
     if (at) (*ids)[0] = first_token(w->l);
@@ -77,34 +77,36 @@ static att_status read_prompt(writer *w, att_text prompt, int32_t **ids, int64_t
 
 static att_status prepare(writer *w, att_text prompt)
 {
+    const att_allocator *a = w->l->allocator;
     int32_t *ids = NULL;
     int64_t room;
     void *block;
     att_status status = read_prompt(w, prompt, &ids, &room);
-    if (status == ATT_OK) status = att_new_array(NULL, (size_t)(w->prompt + w->most), sizeof *w->ids, &block);
+    if (status == ATT_OK) status = att_new_array(a, (size_t)(w->prompt + w->most), sizeof *w->ids, &block);
     if (status == ATT_OK) {
         w->ids = block;
         w->room = w->prompt + w->most;
         w->n = w->prompt;
         memcpy(w->ids, ids, (size_t)w->n * sizeof *ids);
     }
-    att_free(NULL, ids, (size_t)room * sizeof *ids);
+    att_free(a, ids, (size_t)room * sizeof *ids);
     ATT_TRY(status);
-    ATT_TRY(att_new_array(NULL, (size_t)w->V, sizeof *w->seen, &block));
+    ATT_TRY(att_new_array(a, (size_t)w->V, sizeof *w->seen, &block));
     w->seen = block;
-    ATT_TRY(att_new_array(NULL, (size_t)w->V, sizeof *w->chance, &block));
+    ATT_TRY(att_new_array(a, (size_t)w->V, sizeof *w->chance, &block));
     w->chance = block;
     for (int64_t i = 0; i < w->n; i++) w->seen[w->ids[i]] = 1;
-    return att_transformer_cache_create(w->l->model, 1, att_min64(w->context, w->room), NULL, &w->cache);
+    return att_transformer_cache_create(w->l->model, 1, att_min64(w->context, w->room), a, &w->cache);
 }
 
 static void release(writer *w)
 {
+    const att_allocator *a = w->l->allocator;
     att_transformer_cache_destroy(w->cache);
-    att_free(NULL, w->ids, (size_t)w->room * sizeof *w->ids);
-    att_free(NULL, w->seen, (size_t)w->V * sizeof *w->seen);
-    att_free(NULL, w->chance, (size_t)w->V * sizeof *w->chance);
-    att_free(NULL, w->text, w->text_room);
+    att_free(a, w->ids, (size_t)w->room * sizeof *w->ids);
+    att_free(a, w->seen, (size_t)w->V * sizeof *w->seen);
+    att_free(a, w->chance, (size_t)w->V * sizeof *w->chance);
+    att_free(a, w->text, w->text_room);
 }
 
 /* Tokens that are never text: padding, unknown, the start; and the end, where nothing in training ended. */
@@ -149,7 +151,7 @@ static att_status decode(writer *w, size_t *bytes)
     att_tokenizer_decode(w->l->tokenizer, w->ids + w->prompt, n, NULL, 0, bytes);
     if (*bytes + 1 > w->text_room) {
         size_t room = 2 * (*bytes + 64);
-        ATT_TRY(att_realloc(NULL, &block, w->text_room, room));
+        ATT_TRY(att_realloc(w->l->allocator, &block, w->text_room, room));
         w->text = block;
         w->text_room = room;
     }

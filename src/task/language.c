@@ -53,6 +53,12 @@ att_status att_language_assemble(const att_recipe *recipe, att_tokenizer *tokeni
     return ATT_OK;
 }
 
+att_status att_language_create(const att_recipe *recipe, att_tokenizer *tokenizer, const att_exec *exec,
+                               const att_allocator *allocator, att_language **out)
+{
+    return att_language_assemble(recipe, tokenizer, 0, exec, allocator, out);
+}
+
 void att_language_destroy(att_language *l)
 {
     if (!l) return;

@@ -50,15 +50,11 @@ static att_status resumed_parts(training *j)
     att_translator *old;
     ATT_TRY(att_run_checkpoint(j->recipe, path, sizeof path));
     ATT_TRY(att_translator_load(path, &j->exec, NULL, &old));
-    att_pair_model model;
     att_status status = att_run_unchanged(j->recipe, &old->recipe, path);
-    if (status == ATT_OK)
-        status = att_pair_model_create(j->recipe, att_tokenizer_size(old->source), att_tokenizer_size(old->target), 1,
-                                       NULL, &model);
     if (status == ATT_OK) {
         att_tokenizer *source = old->source, *target = old->target;
         old->source = old->target = NULL;
-        status = att_translator_assemble(j->recipe, source, target, model, &j->exec, NULL, &j->t);
+        status = att_translator_build(j->recipe, source, target, 1, &j->exec, NULL, &j->t);
     }
     att_translator_destroy(old);
     return status;
@@ -67,12 +63,8 @@ static att_status resumed_parts(training *j)
 static att_status fresh_parts(training *j)
 {
     att_tokenizer *source, *target;
-    att_pair_model model;
     att_status status = train_tokenizers(j, &source, &target);
-    if (status == ATT_OK)
-        status =
-            att_pair_model_create(j->recipe, att_tokenizer_size(source), att_tokenizer_size(target), 1, NULL, &model);
-    if (status == ATT_OK) return att_translator_assemble(j->recipe, source, target, model, &j->exec, NULL, &j->t);
+    if (status == ATT_OK) return att_translator_build(j->recipe, source, target, 1, &j->exec, NULL, &j->t);
     if (target != source) att_tokenizer_destroy(target);
     att_tokenizer_destroy(source);
     return status;

@@ -34,6 +34,26 @@ att_status att_translator_assemble(const att_recipe *recipe, att_tokenizer *sour
     return ATT_OK;
 }
 
+att_status att_translator_build(const att_recipe *recipe, att_tokenizer *source, att_tokenizer *target,
+                                int with_gradients, const att_exec *exec, const att_allocator *allocator,
+                                att_translator **out)
+{
+    att_pair_model model;
+    *out = NULL;
+    att_status status = att_pair_model_create(recipe, att_tokenizer_size(source), att_tokenizer_size(target),
+                                              with_gradients, allocator, &model);
+    if (status == ATT_OK) return att_translator_assemble(recipe, source, target, model, exec, allocator, out);
+    if (target != source) att_tokenizer_destroy(target);
+    att_tokenizer_destroy(source);
+    return status;
+}
+
+att_status att_translator_create(const att_recipe *recipe, att_tokenizer *source, att_tokenizer *target,
+                                 const att_exec *exec, const att_allocator *allocator, att_translator **out)
+{
+    return att_translator_build(recipe, source, target, 0, exec, allocator, out);
+}
+
 void att_translator_destroy(att_translator *t)
 {
     if (!t) return;
@@ -59,6 +79,11 @@ const att_seq2seq *att_translator_model(const att_translator *t)
 const att_transformer *att_translator_transformer(const att_translator *t)
 {
     return t->model.transformer;
+}
+
+att_params *att_translator_params(const att_translator *t)
+{
+    return att_pair_model_params(&t->model);
 }
 
 int att_translator_attends(const att_translator *t)

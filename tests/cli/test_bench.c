@@ -71,6 +71,10 @@ static void every_measurement_gives_its_rate(void **state)
     BENCH("train", "tokens_per_s", "--width=8", "--batch=2", "--length=3", "--vocabulary=11");
     BENCH("train", "tokens_per_s", "--model=transformer", "--width=8", "--batch=2", "--length=3", "--vocabulary=11");
     BENCH("train", "tokens_per_s", "--model=gpt", "--width=12", "--batch=2", "--length=3", "--vocabulary=11");
+    BENCH("translate", "tokens_per_s", "--width=16", "--length=3", "--vocabulary=11", "--batch=2", "--beam=3");
+    BENCH("translate", "tokens_per_s", "--width=16", "--length=3", "--vocabulary=11", "--weights=int8");
+    BENCH("generate", "tokens_per_s", "--width=24", "--length=5", "--vocabulary=11", "--weights=bf16");
+    BENCH("generate", "tokens_per_s", "--width=24", "--length=5", "--vocabulary=11", "--prefill");
     BENCH("train", "tokens_per_s", "--model=nmt", "--width=8", "--batch=2", "--length=3", "--vocabulary=11");
 }
 
@@ -116,6 +120,11 @@ static void wrong_requests_are_refused(void **state)
     WRONG("--packed: with a batch of 3", "product", "--shape=4,4,4,3", "--packed");
     WRONG("--dtype: 'f64'", "decode", "--dtype=f64");
     WRONG("--model: 'rnn'", "train", "--model=rnn");
+    WRONG("--length: 1, expected at least 2", "translate", "--length=1");
+    WRONG("--length: 2000, expected at most the model's 1024", "generate", "--length=2000");
+    WRONG("--vocabulary: 7, expected at least 8", "generate", "--vocabulary=7");
+    WRONG("a divisor of model.width, 20", "translate", "--width=20", "--vocabulary=11");
+    WRONG("--weights: 'int4'", "generate", "--weights=int4");
     WRONG("3 query heads and 2 key heads", "attention", "--shape=1,3,2,4,4,4");
 }
 

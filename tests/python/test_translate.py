@@ -54,6 +54,14 @@ def test_files_and_standard_streams_agree(attend, write, model):
     assert "absent" in attend.error("translate", model, "absent")
 
 
+def test_rounded_weights(attend, model):
+    scores = {w: translate(attend, model, sentences(3, 6), "--beam", 2, "--n-best", 2, "--weights", w)
+              for w in ("f32", "bf16", "int8")}
+    assert scores["f32"] == translate(attend, model, sentences(3, 6), "--beam", 2, "--n-best", 2)
+    assert len(set(scores.values())) == 3
+    assert "--weights: 'f16'" in attend.error("translate", model, "--weights", "f16")
+
+
 def test_n_best(attend, model):
     lines = sentences(3, 6)
     best = translate(attend, model, lines, "--beam", 4).splitlines()

@@ -5,6 +5,7 @@
 #include <dirent.h>
 #include <unistd.h>
 
+#include "allocator.h"
 #include "task/language.h"
 
 static char folder[] = "/dev/shm/attend-language-XXXXXX";
@@ -245,6 +246,66 @@ static void seeds_and_pieces(void **state)
     att_language_destroy(l);
 }
 
+typedef struct allocations {
+    const test_allocator *books;
+    int64_t pieces, calls;
+} allocations;
+
+static int on_counted_piece(void *ctx, att_text t)
+{
+    allocations *a = ctx;
+    (void)t;
+    if (++a->pieces == 3) a->calls = a->books->calls;
+    return 0;
+}
+
+/* The first tokens pack the weights and grow the memory to its size; later ones allocate nothing. */
+static void no_allocation_a_token(void **state)
+{
+    (void)state;
+    static const att_dtype kinds[] = {ATT_F32, ATT_BF16, ATT_I8};
+    att_language_destroy(trained("language-model", "gpt"));
+    for (int kind = 0; kind < 3; kind++) {
+        test_allocator books;
+        att_language *l;
+        att_generated g;
+        test_allocator_init(&books, 0);
+        allocations a = {.books = &books};
+        assert_ok(att_language_load(path_of("gpt/last.att"), NULL, &books.allocator, &l));
+        assert_ok(att_params_round_weights(att_transformer_params(att_language_model(l)), kinds[kind]));
+        att_generate_options o = {.ignore_end = 1, .temperature = 1};
+        assert_ok(att_generate(l, &o, text_of(""), &g, on_counted_piece, &a));
+        assert_int_equal(g.tokens, 24);
+        assert_true(a.pieces > 10);
+        assert_int_equal(books.calls, a.calls);
+        att_text_free(NULL, g.text);
+        att_language_destroy(l);
+        assert_int_equal(books.live_blocks, 0);
+    }
+}
+
+static void untrained(void **state)
+{
+    (void)state;
+    att_recipe r;
+    att_language *l;
+    att_tokenizer *words;
+    att_generated g;
+    att_text line = {"a b c", 5};
+    for (int pair = 0; pair < 2; pair++) {
+        make_recipe(&r, pair ? "translation" : "language-model", "none", "lines");
+        assert_ok(att_tokenizer_train(&(att_tokenizer_desc){.kind = ATT_TOKENIZER_WORD}, &line, 1, NULL, &words));
+        assert_int_equal(att_language_create(&r, words, NULL, NULL, &l), pair ? ATT_E_VALUE : ATT_OK);
+        if (!pair) {
+            assert_ok(att_generate(l, &(att_generate_options){.max_tokens = 3, .ignore_end = 1}, line, &g, NULL, NULL));
+            assert_int_equal(g.prompt_tokens, 4);
+            att_text_free(NULL, g.text);
+        }
+        att_language_destroy(l);
+        att_options_free(att_recipe_options(), &r);
+    }
+}
+
 static void refuse(att_language *l, att_generate_options o, const char *prompt, const char *word)
 {
     att_generated g;
@@ -370,7 +431,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(same_checkpoints), cmocka_unit_test(learnt_by_heart), cmocka_unit_test(greedy_is_argmax),
         cmocka_unit_test(seeds_and_pieces), cmocka_unit_test(refused),         cmocka_unit_test(sampling),
-        cmocka_unit_test(measured),         cmocka_unit_test(filled),
+        cmocka_unit_test(measured),         cmocka_unit_test(filled),          cmocka_unit_test(no_allocation_a_token),
+        cmocka_unit_test(untrained),
     };
     return cmocka_run_group_tests(tests, write_text, remove_folder);
 }

@@ -6,7 +6,8 @@
 #include <dirent.h>
 #include <unistd.h>
 
-#include "task/translator.h"
+#include "allocator.h"
+#include "task/decoder.h"
 
 enum { LINES = 17, BEST = 3 };
 
@@ -267,6 +268,105 @@ static void attention_of_all_layers(void **state)
     att_translator_destroy(t);
 }
 
+/* ---- inference ---- */
+
+/* Rows of a beam search, a sentence each of `words` words: step after step as beam.c does it. */
+static void steps(att_translator *t, att_decoder *d, int64_t count)
+{
+    static const int32_t parents[6] = {0, 0, 1, 5, 4, 3};
+    for (int64_t i = 0; i < count; i++) {
+        int32_t ids[6] = {4, 5, 6, 7, 8, (int32_t)(4 + i % 9)};
+        assert_ok(att_decoder_step(d, ids));
+        assert_true(isfinite(d->logits[6 * att_tokenizer_size(t->target) - 1]));
+        att_decoder_follow(d, parents);
+    }
+}
+
+/* The first steps pack the weights and grow the memory to its size; later ones, however many, allocate nothing. */
+static void no_allocation_a_step(void **state)
+{
+    (void)state;
+    static const att_dtype kinds[] = {ATT_F32, ATT_BF16, ATT_I8};
+    for (int kind = 0; kind < 3; kind++) {
+        test_allocator books;
+        att_translator *t;
+        att_decoder d = {0};
+        int32_t ids[14] = {4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 4, ATT_TOKEN_EOS, ATT_TOKEN_EOS}, lengths[] = {7, 7};
+        att_search_batch batch = {.ids = ids, .lengths = lengths, .B = 2, .Ts = 7};
+        test_allocator_init(&books, 0);
+        assert_ok(att_translator_load(path_of("best.att"), NULL, &books.allocator, &t));
+        assert_ok(att_params_round_weights(att_translator_params(t), kinds[kind]));
+        assert_ok(att_decoder_start(&d, t, &batch, 3, 60, true));
+        steps(t, &d, 2);
+        int64_t before = books.calls, grown = att_tape_grown(t->decoder);
+        steps(t, &d, 58);
+        assert_int_equal(books.calls, before);
+        assert_int_equal(att_tape_grown(t->decoder), grown);
+        att_decoder_stop(&d);
+        att_translator_destroy(t);
+        assert_int_equal(books.live_blocks, 0);
+    }
+}
+
+static double loss_with(att_dtype weights, int threads, char *text, size_t room)
+{
+    att_translator *t = load(threads);
+    att_evaluation e;
+    assert_ok(att_params_round_weights(att_translator_params(t), weights));
+    assert_ok(att_evaluate(t, &(att_translate_options){.beam = 2, .n_best = 1, .max_length = 20, .batch = 5 + threads},
+                           &dates, 1, &e, NULL, NULL));
+    text[0] = 0;
+    for (int64_t i = 0; i < 9; i++) strncat(text, e.hypothesis[i], room - strlen(text) - 1);
+    double loss = e.loss;
+    att_evaluation_free(&e);
+    att_translator_destroy(t);
+    return loss;
+}
+
+/* Rounded weights change the loss, but little; the results are the same bits for any threads and batches. */
+static void rounded_weights(void **state)
+{
+    (void)state;
+    static const struct {
+        att_dtype dtype;
+        double most;
+    } kinds[] = {{ATT_BF16, 0.01}, {ATT_I8, 0.02}};
+    char one[512], two[512];
+    double exact = loss_with(ATT_F32, 1, one, sizeof one);
+    for (int k = 0; k < 2; k++) {
+        double loss = loss_with(kinds[k].dtype, 1, one, sizeof one),
+               again = loss_with(kinds[k].dtype, 2, two, sizeof two);
+        assert_true(loss != exact && fabs(loss - exact) <= kinds[k].most * exact);
+        assert_true(fabs(loss - again) <= 1e-6 * loss); /* batches add their losses up differently */
+        assert_string_equal(one, two);
+    }
+}
+
+static void untrained(void **state)
+{
+    (void)state;
+    for (int64_t fail = 0, done = 0; !done; fail++) {
+        test_allocator books;
+        att_tokenizer *words;
+        att_translator *t;
+        test_allocator_init(&books, 0);
+        att_text line = {"a b c", 5};
+        assert_ok(
+            att_tokenizer_train(&(att_tokenizer_desc){.kind = ATT_TOKENIZER_WORD}, &line, 1, &books.allocator, &words));
+        books.fail_at = fail ? books.calls + fail : 0;
+        att_status status = att_translator_create(&recipe, words, words, NULL, &books.allocator, &t);
+        if (status == ATT_OK) {
+            assert_int_equal(att_tokenizer_size(att_translator_tokenizer(t, 1)), 7);
+            assert_non_null(att_params_find(att_translator_params(t), "words"));
+            done = fail > 0;
+        } else {
+            assert_int_equal(status, ATT_E_MEMORY);
+        }
+        att_translator_destroy(t);
+        assert_int_equal(books.live_blocks, 0);
+    }
+}
+
 static void evaluated(void **state)
 {
     (void)state;
@@ -284,7 +384,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(same_checkpoints), cmocka_unit_test(batches_and_order),
         cmocka_unit_test(greedy_is_argmax), cmocka_unit_test(attention_of_all_layers),
-        cmocka_unit_test(evaluated),
+        cmocka_unit_test(evaluated),        cmocka_unit_test(no_allocation_a_step),
+        cmocka_unit_test(rounded_weights),  cmocka_unit_test(untrained),
     };
     return cmocka_run_group_tests(tests, train_once, remove_folder);
 }
