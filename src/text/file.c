@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <lzma.h>
 #include <unistd.h>
 #include <zlib.h>
 #include <zstd.h>
@@ -82,10 +83,54 @@ static att_status unzstd(const char *path, const att_buffer *packed, att_buffer 
     return status;
 }
 
+static const char *xz_reason(lzma_ret state)
+{
+    switch (state) {
+    case LZMA_DATA_ERROR: return "a checksum or the content is wrong";
+    case LZMA_OPTIONS_ERROR: return "it needs a later liblzma";
+    default: return "not the format";
+    }
+}
+
+static att_status unxz_all(lzma_stream *z, const char *path, const att_buffer *packed, att_buffer *out)
+{
+    lzma_ret state = LZMA_OK;
+    z->next_in = (const uint8_t *)packed->data;
+    z->avail_in = packed->bytes;
+    while (state == LZMA_OK) {
+        ATT_TRY(att_buffer_reserve(out, CHUNK_BYTES));
+        z->next_out = (uint8_t *)(out->data + out->bytes);
+        z->avail_out = CHUNK_BYTES;
+        state = lzma_code(z, LZMA_FINISH);
+        out->bytes += CHUNK_BYTES - z->avail_out;
+    }
+    ATT_REQUIRE(state != LZMA_MEM_ERROR, ATT_E_MEMORY, "%s: out of memory while unpacking xz data", path);
+    ATT_REQUIRE(state != LZMA_BUF_ERROR, ATT_E_FORMAT, "%s: the xz data ends too early, after %zu bytes", path,
+                packed->bytes);
+    ATT_REQUIRE(state == LZMA_STREAM_END, ATT_E_FORMAT, "%s: damaged xz data near byte %zu: %s", path,
+                packed->bytes - z->avail_in, xz_reason(state));
+    return ATT_OK;
+}
+
+static att_status unxz(const char *path, const att_buffer *packed, att_buffer *out)
+{
+    lzma_stream z = LZMA_STREAM_INIT;
+    ATT_REQUIRE(lzma_stream_decoder(&z, UINT64_MAX, LZMA_CONCATENATED) == LZMA_OK, ATT_E_MEMORY,
+                "%s: liblzma cannot start", path);
+    att_status status = unxz_all(&z, path, packed, out);
+    lzma_end(&z);
+    return status;
+}
+
 static att_status unpack(const char *path, att_buffer *raw, att_buffer *out)
 {
     if (raw->bytes >= 2 && memcmp(raw->data, "\x1F\x8B", 2) == 0) return gunzip(path, raw, out);
     if (raw->bytes >= 4 && memcmp(raw->data, "\x28\xB5\x2F\xFD", 4) == 0) return unzstd(path, raw, out);
+    if (raw->bytes >= 6 && memcmp(raw->data,
+                                  "\xFD"
+                                  "7zXZ",
+                                  6) == 0)
+        return unxz(path, raw, out);
     if (out->data) return att_buffer_append(out, raw->data, raw->bytes);
     att_buffer swap = *out;
     *out = *raw;
