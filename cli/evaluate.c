@@ -12,7 +12,8 @@
 static struct {
     int64_t beam, batch, source_column, target_column, limit;
     double length_penalty, coverage_penalty;
-    const char *output, *by_length, *against;
+    int64_t entries;
+    const char *output, *by_length, *against, *dictionary;
     bool loss_only;
 } set = {.batch = 64, .length_penalty = -1, .coverage_penalty = -1};
 
@@ -29,7 +30,9 @@ static const cli_option options[] = {
     {"output",           'o', CLI_STRING, &set.output,           "FILE", "write the translations here"},
     {"by-length",        0,   CLI_STRING, &set.by_length,        "FILE", "draw BLEU against the length of the source"},
     {"against",          0,   CLI_STRING, &set.against,          "MODEL", "a second model in that picture"},
-    CLI_WEIGHTS, CLI_JSON, CLI_QUIET, CLI_THREADS, CLI_END,
+    {"entries",          0,   CLI_INT,    &set.entries,          "N",    "dictionary models: draw N entries and measure them, too", .min = 0, .max = 1e9},
+    {"dictionary",       0,   CLI_STRING, &set.dictionary,       "FILE", "dictionary models: the words that begin the lines of FILE exist too"},
+    CLI_WEIGHTS, CLI_SEED, CLI_JSON, CLI_QUIET, CLI_THREADS, CLI_END,
 };
 /* clang-format on */
 
@@ -159,7 +162,11 @@ static int run(int argc, char **argv)
     if (set.against && !set.by_length) return cli_wrong("--against: only with --by-length FILE");
     if (set.loss_only && (set.by_length || set.output))
         return cli_wrong("--loss-only: makes no translations for --output or --by-length");
-    if (evaluate_is_language(argv[0])) return evaluate_language(argv[0], argc > 1 ? argv[1] : NULL, set.limit);
+    if (evaluate_is_language(argv[0])) {
+        const evaluate_wish wish = {set.limit, set.entries, set.dictionary};
+        return evaluate_language(argv[0], argc > 1 ? argv[1] : NULL, &wish);
+    }
+    if (set.entries || set.dictionary) return cli_wrong("--entries, --dictionary: only with a model of a dictionary");
     att_status st = att_translator_load(argv[0], &exec, NULL, &t);
     if (st != ATT_OK) return cli_fail(st);
     st = cli_round_weights(att_translator_params(t));
@@ -181,7 +188,11 @@ const cli_command cmd_evaluate = {
     .summary = "measure a model on text it has not seen",
     .help = "DATA is a file of tab-separated pairs or SOURCE,TARGET: two line-aligned files; without it the\n"
             "test set of the model's recipe. BLEU and chrF are sacreBLEU's, on detokenised, cased text with a\n"
-            "single reference. For a language model DATA is a file of text: loss, perplexity, bits a byte.",
+            "single reference. For a language model DATA is a file of text: loss, perplexity, bits a byte.\n"
+            "\n"
+            "Of the entries that a model of a dictionary draws, without a filter: which share is well-formed\n"
+            "(a word, a part of speech, a definition, an example that is empty or has the word, and an end),\n"
+            "which share has a word that is in no dictionary, and what attend generate would keep.",
     .options = options,
     .min_operands = 1,
     .max_operands = 2,

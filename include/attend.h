@@ -5,6 +5,7 @@
 #include <attend/addressing.h>
 #include <attend/attention.h>
 #include <attend/convert.h>
+#include <attend/dictionary.h>
 #include <attend/exec.h>
 #include <attend/export.h>
 #include <attend/file.h>

@@ -31,6 +31,7 @@ ATT_API const att_tokenizer *att_language_tokenizer(const att_language *language
  * drawn. */
 typedef struct att_generate_options {
     int64_t max_tokens;        /* new ones at most; 0: as many as the model's context holds */
+    int64_t min_tokens;        /* new ones before an end-of-text token may come */
     double temperature;        /* 0: always the likeliest */
     int64_t top_k;             /* 0: all */
     double top_p;              /* 0 or 1: all */

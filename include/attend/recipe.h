@@ -10,7 +10,7 @@
 ATT_BEGIN
 
 enum { ATT_TASK_TRANSLATION, ATT_TASK_LANGUAGE_MODEL, ATT_TASK_MASKED_LANGUAGE_MODEL };
-enum { ATT_UNIT_TEXT, ATT_UNIT_LINES };
+enum { ATT_UNIT_TEXT, ATT_UNIT_LINES, ATT_UNIT_ENTRIES };
 enum { ATT_MODEL_SEQ2SEQ, ATT_MODEL_TRANSFORMER };
 enum { ATT_METRIC_LOSS, ATT_METRIC_BLEU, ATT_METRIC_CHRF, ATT_METRIC_EXACT };
 
@@ -22,7 +22,7 @@ typedef struct att_recipe {
         char *synthetic;                          /* instead of files: dates, copy or reverse */
         int64_t synthetic_train, synthetic_valid; /* pairs made of it */
         int64_t max_length;                       /* longer training pairs (in tokens, either side) are left out */
-        int unit;                                 /* of a language model's files: ATT_UNIT_TEXT or ATT_UNIT_LINES */
+        int unit;                                 /* of a language model's files: ATT_UNIT_TEXT, ... */
         double valid_share; /* of a language model's training file, its end, when there is no other for validation */
     } data;
     struct {

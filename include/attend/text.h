@@ -182,8 +182,8 @@ ATT_API att_status att_tokenizer_write(const att_tokenizer *tokenizer, const cha
 
 /* ---- Corpora ---- */
 
-/* Lines of text, or line-aligned pairs. Files are UTF-8, plain, gzip or zstd (told apart by their first bytes); a byte
- * order mark at the start and CR before LF are skipped. */
+/* Lines of text, or line-aligned pairs. Files are UTF-8, plain, gzip, zstd or xz (told apart by their first bytes); a
+ * byte order mark at the start and CR before LF are skipped. */
 typedef struct att_corpus att_corpus;
 
 /* Tab-separated columns, counted from 0; other columns are ignored. target_column -1: no target.
@@ -200,6 +200,18 @@ ATT_API void att_corpus_destroy(att_corpus *corpus); /* NULL is harmless */
 ATT_API int64_t att_corpus_count(const att_corpus *corpus);          /* number of lines or pairs, at least 1 */
 ATT_API const att_text *att_corpus_source(const att_corpus *corpus); /* valid as long as the corpus */
 ATT_API const att_text *att_corpus_target(const att_corpus *corpus); /* NULL when there is none */
+
+/* ---- Sets of words ---- */
+
+/* A set of words in 14.4 bits each (Bloom 1970): a word of the set is always found, and so is one in 1,024 of all
+ * others. Letters A-Z count as a-z. */
+typedef struct att_words att_words;
+
+/* The first of each line's tab-separated columns: a list of words, or a table that begins with them. A file as
+ * att_corpus_read_pair reads it. Fails with ATT_E_MISSING, ATT_E_IO, ATT_E_FORMAT. */
+ATT_API att_status att_words_read(const char *path, const att_allocator *allocator, att_words **out);
+ATT_API void att_words_destroy(att_words *words); /* NULL is harmless */
+ATT_API int att_words_has(const att_words *words, att_text word);
 
 /* ---- Synthetic corpora ---- */
 

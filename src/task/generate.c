@@ -33,6 +33,7 @@ static att_status check(const att_language *l, const att_generate_options *o)
     ATT_REQUIRE(!att_language_masks(l), ATT_E_UNSUPPORTED,
                 "the model fills in masked tokens (task masked-language-model); it does not continue text");
     ATT_REQUIRE(o->max_tokens >= 0, ATT_E_VALUE, "max_tokens: %lld, expected 0 or more", (long long)o->max_tokens);
+    ATT_REQUIRE(o->min_tokens >= 0, ATT_E_VALUE, "min_tokens: %lld, expected 0 or more", (long long)o->min_tokens);
     ATT_REQUIRE(o->temperature >= 0, ATT_E_VALUE, "temperature: %g, expected 0 or more", o->temperature);
     ATT_REQUIRE(o->top_k >= 0, ATT_E_VALUE, "top_k: %lld, expected 0 or more", (long long)o->top_k);
     ATT_REQUIRE(o->top_p >= 0 && o->top_p <= 1, ATT_E_VALUE, "top_p: %g, expected 0 to 1", o->top_p);
@@ -47,7 +48,7 @@ static int32_t first_token(const att_language *l)
 {
     int32_t id = att_tokenizer_role(l->tokenizer, ATT_ROLE_EOS), line;
     int64_t n;
-    if (l->recipe.data.unit == ATT_UNIT_LINES) return id;
+    if (att_language_has_lines(l)) return id;
     return att_tokenizer_encode(l->tokenizer, "\n", 1, &line, 1, &n) == ATT_OK && n == 1 ? line : id;
 }
 
@@ -57,7 +58,7 @@ static att_status read_prompt(writer *w, att_text prompt, int32_t **ids, int64_t
     *room = 3 * (int64_t)prompt.bytes + 2;
     ATT_TRY(att_new_array(w->l->allocator, (size_t)*room, sizeof **ids, &block));
     *ids = block;
-    int64_t at = prompt.bytes == 0 || w->l->recipe.data.unit == ATT_UNIT_LINES, n = 0;
+    int64_t at = prompt.bytes == 0 || att_language_has_lines(w->l), n = 0;
     if (at) (*ids)[0] = first_token(w->l);
     if (prompt.bytes)
         ATT_TRY(att_tokenizer_encode(w->l->tokenizer, prompt.data, prompt.bytes, *ids + at, *room - at, &n));
@@ -119,7 +120,8 @@ static void exclude(const writer *w, float *logits)
         if (id >= 0 && id != w->end) logits[id] = -INFINITY;
     }
     bool learnt_here = att_tokenizer_kind(t) <= ATT_TOKENIZER_CHAR;
-    if (learnt_here && w->l->recipe.data.unit == ATT_UNIT_TEXT) logits[w->end] = -INFINITY;
+    if (learnt_here && !att_language_has_lines(w->l)) logits[w->end] = -INFINITY;
+    if (w->end >= 0 && w->n - w->prompt < w->o->min_tokens) logits[w->end] = -INFINITY;
 }
 
 /* Read what was not read yet; *logits are of the token behind it. */

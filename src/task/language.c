@@ -3,10 +3,16 @@
 #include <string.h>
 
 #include "task/model_file.h"
+#include "text/words.h"
 
 bool att_language_masks(const att_language *l)
 {
     return l->recipe.task == ATT_TASK_MASKED_LANGUAGE_MODEL;
+}
+
+bool att_language_has_lines(const att_language *l)
+{
+    return l->recipe.data.unit != ATT_UNIT_TEXT;
 }
 
 /* A tokeniser without a mask token: the model has one word more. */
@@ -65,6 +71,7 @@ void att_language_destroy(att_language *l)
     att_tape_destroy(l->tape);
     att_transformer_destroy(l->model);
     att_tokenizer_destroy(l->tokenizer);
+    att_words_destroy(l->words);
     att_options_free(att_recipe_options(), &l->recipe);
     att_free(l->allocator, l, sizeof *l);
 }
@@ -84,6 +91,11 @@ const att_tokenizer *att_language_tokenizer(const att_language *l)
     return l->tokenizer;
 }
 
+const att_words *att_language_words(const att_language *l)
+{
+    return l->words;
+}
+
 /* ---- loading ---- */
 
 static att_status load_with_recipe(const att_file *file, const char *path, const att_recipe *recipe,
@@ -95,6 +107,8 @@ static att_status load_with_recipe(const att_file *file, const char *path, const
     ATT_TRY(att_tokenizer_from_json(json, strlen(json), allocator, &tokenizer));
     ATT_TRY(att_language_assemble(recipe, tokenizer, 0, exec, allocator, out));
     att_status status = att_model_weights(file, path, att_transformer_params((*out)->model));
+    const char *words = att_file_metadata(file, ATT_WORDS_KEY);
+    if (status == ATT_OK && words) status = att_words_from_text(words, allocator, &(*out)->words);
     if (status == ATT_OK) return ATT_OK;
     att_language_destroy(*out);
     *out = NULL;

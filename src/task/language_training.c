@@ -6,6 +6,7 @@
 
 #include "task/language.h"
 #include "task/run.h"
+#include "text/words.h"
 
 enum { STREAM_WINDOWS = 0x77696e64 };
 
@@ -19,7 +20,9 @@ typedef struct training {
     int64_t B, epoch;
     int64_t *start; /* (B) */
     char *recipe_json, *tokenizer_json;
-    att_metadata metadata[3];
+    char *words;
+    att_metadata metadata[4];
+    int64_t metadata_count;
 } training;
 
 /* ---- the job: an epoch has as many random windows as cover the text once ---- */
@@ -46,8 +49,8 @@ static att_status loss(void *ctx, att_tape *tape, int64_t batch, double scale, u
     training *j = ctx;
     uint64_t epoch_seed = att_random_mix((uint64_t)j->recipe->train.seed, (uint64_t)j->epoch);
     att_random r = {.seed = epoch_seed, .stream = att_random_mix(STREAM_WINDOWS, (uint64_t)batch)};
-    for (int64_t b = 0; b < j->B; b++) j->start[b] = (int64_t)att_random_below(&r, (uint64_t)(j->train.n - j->train.T));
-    return att_windows_loss(j->l, &j->train, tape, j->start, j->B, att_random_mix(epoch_seed, (uint64_t)batch),
+    for (int64_t b = 0; b < j->B; b++) j->start[b] = att_windows_draw(&j->train, &r);
+    return att_windows_loss(j->l, &j->train, tape, j->start, NULL, j->B, att_random_mix(epoch_seed, (uint64_t)batch),
                             j->recipe->run.smoothing, scale, seed, out);
 }
 
@@ -67,7 +70,7 @@ static att_status describe(void *ctx, const att_metadata **metadata, int64_t *n)
 {
     training *j = ctx;
     *metadata = j->metadata;
-    *n = 3;
+    *n = j->metadata_count;
     return ATT_OK;
 }
 
@@ -109,6 +112,10 @@ static att_status make_metadata(training *j)
         (att_metadata){"attend.task", att_language_masks(j->l) ? "masked-language-model" : "language-model"};
     j->metadata[1] = (att_metadata){"attend.recipe", j->recipe_json};
     j->metadata[2] = (att_metadata){"attend.tokenizer", j->tokenizer_json};
+    j->metadata_count = 3;
+    if (!j->texts.words) return ATT_OK;
+    ATT_TRY(att_words_to_text(j->texts.words, &j->words));
+    j->metadata[j->metadata_count++] = (att_metadata){ATT_WORDS_KEY, j->words};
     return ATT_OK;
 }
 
@@ -143,6 +150,7 @@ static void release(training *j)
     att_free(NULL, j->start, (size_t)j->B * sizeof *j->start);
     att_string_free(j->recipe_json);
     att_text_free(NULL, j->tokenizer_json);
+    att_text_free(NULL, j->words);
     att_language_destroy(j->l);
 }
 

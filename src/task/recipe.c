@@ -10,7 +10,7 @@ static const char *const moments[] = {"before", "after", NULL};
 static const char *const schedules[] = {"constant", "inverse-sqrt", "plateau", "cosine", NULL};
 static const char *const metrics[] = {"loss", "bleu", "chrf", "exact", NULL};
 static const char *const tasks[] = {"translation", "language-model", "masked-language-model", NULL};
-static const char *const units[] = {"text", "lines", NULL};
+static const char *const units[] = {"text", "lines", "entries", NULL};
 static const char *const kinds[] = {"seq2seq", "transformer", NULL};
 static const char *const positions[] = {"sine", "sine-halves", "learned", "rotary", "alibi", "none", NULL};
 static const char *const norms[] = {"post", "pre", NULL};
@@ -23,7 +23,7 @@ static const att_option options[] = {
     {"task", ATT_OPTION_CHOICE, AT(task), "translation", 0, 0, tasks, "what is to be learnt"},
 
     {"data.folder", ATT_OPTION_STRING, AT(data.folder), "", UNBOUNDED, "folder of the files below"},
-    {"data.train", ATT_OPTION_STRING, AT(data.train), "", UNBOUNDED, "file of tab-separated pairs, or SOURCE,TARGET: two line-aligned files; plain, gzip or zstd"},
+    {"data.train", ATT_OPTION_STRING, AT(data.train), "", UNBOUNDED, "file of tab-separated pairs, or SOURCE,TARGET: two line-aligned files; plain, gzip, zstd or xz"},
     {"data.valid", ATT_OPTION_STRING, AT(data.valid), "", UNBOUNDED, "the same, for validation"},
     {"data.test", ATT_OPTION_STRING, AT(data.test), "", UNBOUNDED, "the same, what `attend evaluate` uses by default"},
     {"data.source_column", ATT_OPTION_INT, AT(data.source_column), "1", 1, 1000, NULL, "column to translate from"},
@@ -33,7 +33,7 @@ static const att_option options[] = {
     {"data.synthetic_valid", ATT_OPTION_INT, AT(data.synthetic_valid), "1000", 1, 1e9, NULL, "synthetic validation pairs"},
     {"data.max_length", ATT_OPTION_INT, AT(data.max_length), "60", 1, 100000, NULL, "longer training pairs (tokens, either side) are left out"},
 
-    {"data.unit", ATT_OPTION_CHOICE, AT(data.unit), "text", 0, 0, units, "language models: a file is one text, or each of its lines is one"},
+    {"data.unit", ATT_OPTION_CHOICE, AT(data.unit), "text", 0, 0, units, "language models: a file is one text, or each of its lines is one, or a row of a dictionary (word, part of speech, sense, definition, examples)"},
     {"data.valid_share", ATT_OPTION_REAL, AT(data.valid_share), "0.1", 0, 0.9, NULL, "language models without data.valid: share of data.train, at its end, kept for it"},
 
     {"text.tokenizer", ATT_OPTION_CHOICE, AT(text.tokenizer), "bpe", 0, 0, tokenizers, "what a token is"},

@@ -2,6 +2,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "task/entries.h"
 #include "task/language.h"
 #include "text/file.h"
 
@@ -9,6 +10,7 @@ void att_texts_free(att_texts *t)
 {
     att_free(NULL, t->text, (size_t)t->count * sizeof *t->text);
     att_free(NULL, t->content, t->content_bytes + 1);
+    att_words_destroy(t->words);
     *t = (att_texts){0};
 }
 
@@ -40,7 +42,7 @@ static att_status take(const att_recipe *recipe, const char *name, const char *c
     ATT_REQUIRE(att_utf8_check(content + lo, hi - lo, &bad) == ATT_OK, ATT_E_FORMAT, "%s: invalid UTF-8 at byte %zu",
                 name, lo + bad + 1);
     ATT_TRY(att_copy_string(NULL, content + lo, hi - lo, &out->content));
-    bool lines = recipe->data.unit == ATT_UNIT_LINES;
+    bool lines = recipe->data.unit != ATT_UNIT_TEXT;
     int64_t n = lines ? each_line(out->content, hi - lo, NULL) : 1;
     att_status status = n > 0 ? att_new_array(NULL, (size_t)n, sizeof *out->text, &block)
                               : att_fail(ATT_E_VALUE, "%s: no line that is not empty", name);
@@ -69,13 +71,21 @@ static size_t split_at(const char *content, size_t bytes, double share)
 
 static att_status read_part(const att_recipe *recipe, const char *path, double from, double to, att_texts *out)
 {
-    att_buffer content = {0};
-    att_status status = att_file_read(path, &content);
+    att_buffer content = {0}, rows = {0};
+    att_words *words = NULL;
+    bool entries = recipe->data.unit == ATT_UNIT_ENTRIES;
+    att_status status = att_file_read(path, entries ? &rows : &content);
+    if (status == ATT_OK && entries) status = att_entries_from_rows(path, &rows, &content, &words);
+    att_buffer_release(&rows);
     if (status == ATT_OK) {
         size_t lo = from > 0 ? split_at(content.data, content.bytes, 1.0 - from) : 0;
         size_t hi = to < 1 ? split_at(content.data, content.bytes, 1.0 - to) : content.bytes;
         status = take(recipe, path, content.data, lo, hi, out);
     }
+    if (status == ATT_OK)
+        out->words = words;
+    else
+        att_words_destroy(words);
     att_buffer_release(&content);
     return status;
 }

@@ -168,6 +168,12 @@ static void learnt_by_heart(void **state)
     assert_int_equal(g.tokens, 16);       /* 15 and the end */
     assert_true(g.ended && g.log_probability < 0 && g.log_probability > -5);
     att_text_free(NULL, g.text);
+    o.min_tokens = o.max_tokens = 17; /* no end where it belongs */
+    assert_ok(att_generate(l, &o, text_of("the cat"), &g, NULL, NULL));
+    assert_int_equal(strlen(g.text), 17);
+    assert_memory_equal(g.text, " sat on the mat", 15);
+    assert_false(g.ended);
+    att_text_free(NULL, g.text);
     att_language_destroy(l);
 }
 
@@ -326,6 +332,7 @@ static void refused(void **state)
     refuse(l, (att_generate_options){.min_p = -0.5}, "a", "min_p");
     refuse(l, (att_generate_options){.repetition_penalty = -1}, "a", "repetition_penalty");
     refuse(l, (att_generate_options){.max_tokens = -1}, "a", "max_tokens");
+    refuse(l, (att_generate_options){.min_tokens = -1}, "a", "min_tokens");
     att_filling f[1];
     int64_t masks;
     assert_int_equal(att_fill_masks(l, text_of("a [MASK]"), 1, 1, f, &masks), ATT_E_UNSUPPORTED);
