@@ -18,8 +18,8 @@
     ROW(fill)                                                                                                          \
     ROW(generate)                                                                                                      \
     ROW(help)                                                                                                          \
-    ROW(plot)                                                                                                          \
     ROW(inspect)                                                                                                       \
+    ROW(plot)                                                                                                          \
     ROW(score)                                                                                                         \
     ROW(search)                                                                                                        \
     ROW(similarity)                                                                                                    \

@@ -18,7 +18,7 @@ void cli_write_default(const cli_option *o, char *out, size_t room)
     if (o->kind == CLI_INT) snprintf(out, room, " (default %lld)", (long long)*(const int64_t *)o->value);
     if (o->kind == CLI_REAL) snprintf(out, room, " (default %g)", *(const double *)o->value);
     if (o->kind == CLI_CHOICE) snprintf(out, room, " (default %s)", o->choices[*(const int *)o->value]);
-    if (text) snprintf(out, room, " (default %s)", text);
+    if (text && *text) snprintf(out, room, " (default %s)", text);
 }
 
 void cli_write_option(const cli_option *o, char *out, size_t room)
