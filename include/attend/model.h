@@ -28,6 +28,14 @@ ATT_API const att_tokenizer *att_model_tokenizer(const att_model *model, int tar
 ATT_API att_status att_model_logits(att_model *model, const att_view *ids, const att_view *lengths,
                                     const att_view *segments, const att_view *target, att_view *logits);
 
+/* Where it looks: the weights of every layer and head, for ids and target as in att_model_logits. encoder
+ * (encoder_layers,B,heads,T,T), decoder (decoder_layers,B,heads,T,T) or (...,Tt,Tt), cross
+ * (decoder_layers,B,heads,Tt,T) float32, dense; NULL for those that are not wanted, and for those of a stack that the
+ * model lacks. Fails as att_model_logits. */
+ATT_API att_status att_model_attention(att_model *model, const att_view *ids, const att_view *lengths,
+                                       const att_view *segments, const att_view *target, att_view *encoder,
+                                       att_view *decoder, att_view *cross);
+
 /* ---- embeddings: of models with an encoder and a tokeniser ---- */
 
 /* What lines mean: the mean of the states of all its tokens, those that begin and end it included, divided by its

@@ -3,7 +3,8 @@
 #ifndef ATTEND_PYTHON_CORE_H
 #define ATTEND_PYTHON_CORE_H
 
-#define Py_LIMITED_API 0x030B0000 /* one binary for every Python from 3.11 on */
+#define PY_SSIZE_T_CLEAN            /* lengths behind "s#" are Py_ssize_t */
+#define Py_LIMITED_API   0x030B0000 /* one binary for every Python from 3.11 on */
 #include <Python.h>
 
 #include <attend.h>
@@ -66,9 +67,12 @@ PyObject *core_raise(att_status status);
 /* ---- the functions, one file a subject; each table ends with an empty row ---- */
 
 extern PyMethodDef core_attention_methods[];
+extern PyMethodDef core_language_methods[];
 extern PyMethodDef core_model_methods[];
+extern PyMethodDef core_network_methods[];
 extern PyMethodDef core_plot_methods[];
 extern PyMethodDef core_product_methods[];
 extern PyMethodDef core_system_methods[];
+extern PyMethodDef core_train_methods[];
 
 #endif

@@ -47,7 +47,8 @@ static PyObject *translator_attends(PyObject *self, PyObject *capsule)
     return translator ? PyBool_FromLong(att_translator_attends(translator)) : NULL;
 }
 
-/* ---- one translation as (text, score, log probability, source, target, weights) ---- */
+/* ---- one translation as (text, score, log probability), with attention followed by (source, target, weights, heads,
+ * encoder, decoder, cross) ---- */
 
 static PyObject *string_list(char **strings, int64_t n)
 {
@@ -60,16 +61,21 @@ static PyObject *string_list(char **strings, int64_t n)
     return list;
 }
 
+static PyObject *weights_bytes(const float *weights, int64_t n)
+{
+    return weights ? PyBytes_FromStringAndSize((const char *)weights, (Py_ssize_t)((size_t)n * sizeof(float)))
+                   : Py_NewRef(Py_None);
+}
+
 static PyObject *translation_tuple(const att_translation *t)
 {
-    if (!t->source || !t->target)
-        return Py_BuildValue("(sddOOO)", t->text, t->score, t->log_probability, Py_None, Py_None, Py_None);
-    PyObject *weights = t->weights
-                            ? PyBytes_FromStringAndSize((const char *)t->weights,
-                                                        (Py_ssize_t)((size_t)(t->rows * t->cols) * sizeof(float)))
-                            : Py_NewRef(Py_None);
-    return Py_BuildValue("(sddNNN)", t->text, t->score, t->log_probability, string_list(t->source, t->cols),
-                         string_list(t->target, t->rows), weights);
+    int64_t rows = t->rows, cols = t->cols, H = t->heads;
+    if (!t->source || !t->target) return Py_BuildValue("(sdd)", t->text, t->score, t->log_probability);
+    return Py_BuildValue("(sddNNNLNNN)", t->text, t->score, t->log_probability, string_list(t->source, cols),
+                         string_list(t->target, rows), weights_bytes(t->weights, rows * cols), (long long)H,
+                         weights_bytes(t->encoder, t->encoder_layers * H * cols * cols),
+                         weights_bytes(t->decoder, t->decoder_layers * H * rows * rows),
+                         weights_bytes(t->cross, t->decoder_layers * H * rows * cols));
 }
 
 static PyObject *translation_list(const att_translation *results, int64_t n)
@@ -153,5 +159,5 @@ PyMethodDef core_model_methods[] = {
     {"translator_load", translator_load, METH_VARARGS, "(path, threads, isa): a translator"},
     {"translator_attends", translator_attends, METH_O, "(translator): whether it has weights to see"},
     {"translate", translate, METH_VARARGS,
-     "(translator, lines, options, progress): [(text, score, log_probability, source, target, weights)]"},
+     "(translator, lines, options, progress): [(text, score, log_probability, ...)]"},
     {0}};

@@ -35,8 +35,9 @@ PyMethodDef core_system_methods[] = {
 
 static int add_functions(PyObject *module)
 {
-    PyMethodDef *const tables[] = {core_system_methods, core_attention_methods, core_model_methods, core_plot_methods,
-                                   core_product_methods};
+    PyMethodDef *const tables[] = {core_system_methods,  core_attention_methods, core_language_methods,
+                                   core_model_methods,   core_network_methods,   core_plot_methods,
+                                   core_product_methods, core_train_methods};
     for (size_t i = 0; i < sizeof tables / sizeof *tables; i++)
         if (PyModule_AddFunctions(module, tables[i]) != 0) return -1;
     return PyModule_AddStringConstant(module, "version", ATT_VERSION);
