@@ -21,7 +21,7 @@ static struct {
 static const cli_option options[] = {
     {"beam",             'b', CLI_INT,    &set.beam,             "N",    "hypotheses kept at each step; 1 is greedy, 0 what the model remembers", .min = 0, .max = 1000},
     {"n-best",           'n', CLI_INT,    &set.n_best,           "N",    "translations of each line, best first, with their scores", .min = 1, .max = 1000},
-    {"length-penalty",   0,   CLI_REAL,   &set.length_penalty,   "A",    "compare by log p / ((5 + n) / 6)^A; -1: what the model remembers", .min = -1, .max = 10},
+    {"length-penalty",   0,   CLI_REAL,   &set.length_penalty,   "A",    "compare by log p / ((5 + n) / 6)^A, or n^A where the model says so; -1: what it remembers", .min = -1, .max = 10},
     {"coverage-penalty", 0,   CLI_REAL,   &set.coverage_penalty, "B",    "weight of source words left out; -1: what the model remembers", .min = -1, .max = 10},
     {"max-length",       0,   CLI_INT,    &set.max_length,       "N",    "most tokens of a translation; 0: twice the source and 10", .min = 0, .max = 100000},
     {"batch",            0,   CLI_INT,    &set.batch,            "N",    "lines translated at once", .min = 1, .max = 4096},
@@ -51,12 +51,12 @@ static att_status write_record(FILE *file, const att_translation *t, att_attenti
     return att_attention_write(&record, file);
 }
 
-/* All layers and heads of a Transformer. Its decoder looks at the words before each: <s> and all but the last. */
-static att_status write_layers(FILE *file, const att_translation *t)
+/* All layers and heads of a Transformer. Its decoder looks at the words before each: `start` and all but the last. */
+static att_status write_layers(FILE *file, const att_translation *t, const char *start)
 {
     const char **before = malloc((size_t)t->rows * sizeof *before);
     if (!before) exit(cli_failed("out of memory"));
-    before[0] = "<s>";
+    before[0] = start;
     for (int64_t i = 1; i < t->rows; i++) before[i] = t->target[i - 1];
     const char *const *target = (const char *const *)t->target;
     att_status st = write_record(file, t, ATT_ATTENTION_ENCODER, t->encoder_layers, t->heads, target, t->encoder);
@@ -67,7 +67,12 @@ static att_status write_layers(FILE *file, const att_translation *t)
     return st;
 }
 
-static int write_attention(FILE *file, FILE *pairs, const att_translation *t)
+typedef struct outputs {
+    FILE *text, *attention, *alignment;
+    const char *start; /* the token that begins a translation */
+} outputs;
+
+static int write_attention(const outputs *out, const att_translation *t)
 {
     const char *const *target = (const char *const *)t->target;
     att_attention_record alignment = {.kind = ATT_ATTENTION_CROSS,
@@ -81,16 +86,13 @@ static int write_attention(FILE *file, FILE *pairs, const att_translation *t)
                                       .cols = t->cols,
                                       .weights = t->weights};
     att_status st = ATT_OK;
-    if (!t->weights && pairs) fputc('\n', pairs);
+    if (!t->weights && out->alignment) fputc('\n', out->alignment);
     if (!t->weights) return CLI_DONE;
-    if (file) st = t->cross ? write_layers(file, t) : att_attention_write(&alignment, file);
-    if (st == ATT_OK && pairs) st = att_attention_pharaoh(&alignment, 0, 0, pairs);
+    if (out->attention)
+        st = t->cross ? write_layers(out->attention, t, out->start) : att_attention_write(&alignment, out->attention);
+    if (st == ATT_OK && out->alignment) st = att_attention_pharaoh(&alignment, 0, 0, out->alignment);
     return st == ATT_OK ? CLI_DONE : cli_fail(st);
 }
-
-typedef struct outputs {
-    FILE *text, *attention, *alignment;
-} outputs;
 
 static int write_results(const outputs *out, const att_translation *results, int64_t n, int64_t n_best, int64_t first)
 {
@@ -102,7 +104,7 @@ static int write_results(const outputs *out, const att_translation *results, int
         else
             fprintf(out->text, "%s\n", t->text);
         if (out->attention || out->alignment) {
-            int status = write_attention(out->attention, out->alignment, t);
+            int status = write_attention(out, t);
             if (status) return status;
         }
     }
@@ -180,7 +182,8 @@ static void take_options(const att_translator *t, att_translate_options *o)
 static int with_outputs(att_translator *t, FILE *input, bool interactive)
 {
     att_translate_options o;
-    outputs out = {0};
+    const att_tokenizer *target = att_translator_tokenizer(t, 1);
+    outputs out = {.start = att_tokenizer_piece(target, att_tokenizer_role(target, ATT_ROLE_BOS))};
     take_options(t, &o);
     if (o.with_attention && !att_translator_attends(t))
         return cli_wrong("%s has no attention to write (model.attention: none)", model_path);

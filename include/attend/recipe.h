@@ -12,6 +12,11 @@ ATT_BEGIN
 enum { ATT_TASK_TRANSLATION, ATT_TASK_LANGUAGE_MODEL, ATT_TASK_MASKED_LANGUAGE_MODEL };
 enum { ATT_UNIT_TEXT, ATT_UNIT_LINES, ATT_UNIT_ENTRIES };
 enum { ATT_MODEL_SEQ2SEQ, ATT_MODEL_TRANSFORMER };
+/* What log p is divided by, n tokens with </s>: ((5 + n) / 6)^length_penalty (Wu et al. 2016), or n^length_penalty. */
+enum { ATT_LENGTH_GNMT, ATT_LENGTH_POWER };
+/* A beam search ends once it has as many hypotheses as the beam is wide, or once the best running one, were it to end
+ * here, would be worse than all of those (as `generate` of `transformers` does it). */
+enum { ATT_STOP_FULL, ATT_STOP_BEST };
 enum { ATT_METRIC_LOSS, ATT_METRIC_BLEU, ATT_METRIC_CHRF, ATT_METRIC_EXACT };
 
 typedef struct att_recipe {
@@ -45,7 +50,8 @@ typedef struct att_recipe {
     struct {
         int64_t beam, max_length;
         double length_penalty, coverage_penalty;
-    } decode; /* what the model file remembers as its defaults */
+        int length_form, stop, renormalise; /* see att_translate_options */
+    } decode;                               /* what the model file remembers as its defaults */
     int task, kind;
     att_transformer_config transformer; /* what the keys of its own say, see att_recipe_transformer */
 } att_recipe;

@@ -179,6 +179,8 @@ ATT_API att_status att_tokenizer_read_target(const char *path, const att_allocat
  * for a kind without such files.
  */
 ATT_API att_status att_tokenizer_write(const att_tokenizer *tokenizer, const char *folder);
+/* The same of the language that is translated into: target.spm in place of source.spm. */
+ATT_API att_status att_tokenizer_write_target(const att_tokenizer *tokenizer, const char *folder);
 
 /* ---- Corpora ---- */
 

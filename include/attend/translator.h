@@ -33,6 +33,9 @@ typedef struct att_translate_options {
     double
         length_penalty; /* alpha: hypotheses are compared by log p / ((5 + n) / 6)^alpha    (Wu et al. 2016, eq. 14) */
     double coverage_penalty; /* beta: + beta sum_i log min(sum_t a[t,i], 1) */
+    int length_form;         /* ATT_LENGTH_POWER: by log p / n^alpha instead */
+    int stop;                /* of the search: ATT_STOP_FULL or ATT_STOP_BEST */
+    int renormalise;         /* tokens that may not come (<pad>, <s>; all but </s> at max_length) have no probability */
     int replace_unknown;     /* <unk> becomes the source word it attends to most (Luong et al. 2015) */
     int with_attention;      /* fill in source, target and weights */
 } att_translate_options;

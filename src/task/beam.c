@@ -23,13 +23,16 @@ typedef struct search {
     att_translator *t;
     const att_translate_options *o;
     const att_search_batch *batch;
-    int64_t k, R, V, Ts, T;  /* beam, rows, vocabulary, source length, most steps */
+    int64_t k, R, V, Ts, T;  /* beam, rows, logits of a row, source length, most steps */
+    int32_t words;           /* tokens that the tokeniser has: V or less */
+    int32_t pad, start, end; /* tokens of these roles */
     int32_t *token, *parent; /* (T,R): what row r of step t added, and the row it came from */
     float *attention;        /* (T,R,Ts): where the row that step t started from looked; NULL if not needed */
     double *live;            /* (R) log probability; -inf: no hypothesis */
     candidate *candidates;   /* (B, 2k) of this step, best first */
-    finished *done;          /* (B, k) */
+    finished *done;          /* (B, k), best first */
     int64_t *done_count;     /* (B) */
+    bool *ended;             /* (B) */
     int64_t *limit;          /* (B) most tokens */
     int64_t step;
     att_decoder decoder;
@@ -51,12 +54,22 @@ static att_status alloc(search *s, int64_t n, size_t size, void *out)
 
 /* ---- one step's choice ---- */
 
-static double log_sum_exp(const float *x, int64_t n)
+/* At the length limit a hypothesis can only end. */
+static bool may_come(const search *s, int64_t v, bool last)
 {
-    float most = x[0];
+    return last ? v == s->end : v != s->pad && v != s->start && v < s->words;
+}
+
+/* Over all tokens, or over those that may come. */
+static double log_sum_exp(const search *s, const float *x, bool last)
+{
+    bool all = !s->o->renormalise;
+    float most = -INFINITY;
     double sum = 0;
-    for (int64_t i = 1; i < n; i++) most = x[i] > most ? x[i] : most;
-    for (int64_t i = 0; i < n; i++) sum += (double)expf(x[i] - most);
+    for (int64_t v = 0; v < s->V; v++)
+        if (x[v] > most && (all || may_come(s, v, last))) most = x[v];
+    for (int64_t v = 0; v < s->V; v++)
+        if (all || may_come(s, v, last)) sum += (double)expf(x[v] - most);
     return (double)most + log(sum);
 }
 
@@ -69,17 +82,16 @@ static void insert(candidate *list, int64_t *n, int64_t most, candidate c)
     list[i] = c;
 }
 
-/* At the length limit a hypothesis can only end. */
 static int64_t collect(const search *s, int64_t b, bool last, candidate *list)
 {
     int64_t n = 0, most = 2 * s->k;
-    int32_t from = last ? ATT_TOKEN_EOS : 0, to = last ? ATT_TOKEN_EOS + 1 : (int32_t)s->V;
+    int32_t from = last ? s->end : 0, to = last ? s->end + 1 : s->words;
     for (int64_t r = b * s->k; r < (b + 1) * s->k; r++) {
         if (s->live[r] == minus_infinity) continue;
         const float *x = s->decoder.logits + r * s->V;
-        double offset = s->live[r] - log_sum_exp(x, s->V);
+        double offset = s->live[r] - log_sum_exp(s, x, last);
         for (int32_t v = from; v < to; v++) {
-            if (v == ATT_TOKEN_PAD || v == ATT_TOKEN_BOS) continue;
+            if (!may_come(s, v, last)) continue;
             double p = offset + (double)x[v];
             if (n == most && p <= list[n - 1].log_probability) continue;
             insert(list, &n, most, (candidate){p, v, (int32_t)r});
@@ -104,14 +116,22 @@ static double coverage(const search *s, int64_t step, int32_t row, int64_t b)
     return total;
 }
 
-/* A hypothesis ends with </s> chosen at s->step from `row`. */
+/* Of a hypothesis as long as those of this step, the end included. */
+static double score_of(const search *s, double log_probability)
+{
+    double n = (double)(s->step + 1), base = s->o->length_form == ATT_LENGTH_POWER ? n : (5.0 + n) / 6.0;
+    return log_probability / pow(base, s->o->length_penalty);
+}
+
+/* A hypothesis ends with </s> chosen at s->step from `row`: it stays if it is among the best k. */
 static void finish(search *s, int64_t b, double log_probability, int32_t row)
 {
-    double length = (double)(s->step + 1);
-    double score = log_probability / pow((5.0 + length) / 6.0, s->o->length_penalty);
+    double score = score_of(s, log_probability);
     if (s->o->coverage_penalty > 0 && s->attention) score += s->o->coverage_penalty * coverage(s, s->step, row, b);
     finished *list = s->done + b * s->k;
-    int64_t n = s->done_count[b]++;
+    int64_t n = s->done_count[b];
+    if (n == s->k && !(score > list[n - 1].score)) return;
+    n == s->k ? n-- : s->done_count[b]++;
     for (; n > 0 && score > list[n - 1].score; n--) list[n] = list[n - 1];
     list[n] = (finished){score, log_probability, s->step, row};
 }
@@ -120,9 +140,18 @@ static void kill_rows(search *s, int64_t b, int64_t from)
 {
     for (int64_t r = b * s->k + from; r < (b + 1) * s->k; r++) {
         s->live[r] = minus_infinity;
-        s->token[s->step * s->R + r] = ATT_TOKEN_EOS;
+        s->token[s->step * s->R + r] = s->end;
         s->parent[s->step * s->R + r] = (int32_t)(b * s->k);
     }
+}
+
+/* Whether nothing better can come: with ATT_STOP_BEST when the best running hypothesis would not be kept if it ended
+ * here. */
+static bool is_over(const search *s, int64_t b)
+{
+    if (s->done_count[b] < s->k) return false;
+    return s->o->stop == ATT_STOP_FULL || s->k == 1 ||
+           !(score_of(s, s->live[b * s->k]) > s->done[(b + 1) * s->k - 1].score);
 }
 
 static void choose(void *ctx, int64_t b, int worker)
@@ -130,14 +159,14 @@ static void choose(void *ctx, int64_t b, int worker)
     search *s = ctx;
     candidate *list = s->candidates + b * 2 * s->k;
     (void)worker;
-    if (s->done_count[b] >= s->k) {
+    if (s->ended[b]) {
         kill_rows(s, b, 0);
         return;
     }
     bool last = s->step >= s->limit[b];
     int64_t n = collect(s, b, last, list), rows = 0;
-    for (int64_t c = 0; c < n && rows < s->k && s->done_count[b] < s->k; c++) {
-        if (list[c].token == ATT_TOKEN_EOS) {
+    for (int64_t c = 0; c < n && rows < s->k && (s->o->stop == ATT_STOP_BEST || s->done_count[b] < s->k); c++) {
+        if (list[c].token == s->end) {
             if (c < s->k) finish(s, b, list[c].log_probability, list[c].row);
             continue;
         }
@@ -146,9 +175,9 @@ static void choose(void *ctx, int64_t b, int worker)
         s->parent[at] = list[c].row;
     }
     for (int64_t c = 0, r = 0; r < rows && c < n; c++)
-        if (list[c].token != ATT_TOKEN_EOS) s->live[b * s->k + r++] = list[c].log_probability;
-    kill_rows(s, b, s->done_count[b] >= s->k || last ? 0 : rows);
-    if (last) s->done_count[b] = att_max64(s->done_count[b], s->k); /* the slots beyond stay without a hypothesis */
+        if (list[c].token != s->end) s->live[b * s->k + r++] = list[c].log_probability;
+    s->ended[b] = last || rows == 0 || is_over(s, b);
+    kill_rows(s, b, s->ended[b] ? 0 : rows);
 }
 
 /* ---- the search ---- */
@@ -171,6 +200,7 @@ static att_status prepare(search *s)
     ATT_TRY(alloc(s, B * 2 * s->k, sizeof *s->candidates, &s->candidates));
     ATT_TRY(alloc(s, B * s->k, sizeof *s->done, &s->done));
     ATT_TRY(alloc(s, B, sizeof *s->done_count, &s->done_count));
+    ATT_TRY(alloc(s, B, sizeof *s->ended, &s->ended));
     for (int64_t r = 0; r < s->R; r++) s->live[r] = r % s->k ? minus_infinity : 0.0;
     for (int64_t i = 0; i < B * s->k; i++) s->done[i].row = -1;
     return att_decoder_start(&s->decoder, s->t, s->batch, s->k, s->T, s->attention != NULL);
@@ -190,7 +220,7 @@ static att_status step(search *s, int32_t *ids)
 static bool all_done(const search *s)
 {
     for (int64_t b = 0; b < s->batch->B; b++)
-        if (s->done_count[b] < s->k) return false;
+        if (!s->ended[b]) return false;
     return true;
 }
 
@@ -222,7 +252,7 @@ static att_status run(search *s, att_hypothesis *out)
     int32_t *ids = NULL;
     ATT_TRY(prepare(s));
     ATT_TRY(alloc(s, s->R, sizeof *ids, &ids));
-    for (int64_t r = 0; r < s->R; r++) ids[r] = ATT_TOKEN_BOS;
+    for (int64_t r = 0; r < s->R; r++) ids[r] = s->start;
     for (s->step = 0; s->step < s->T && !all_done(s); s->step++) ATT_TRY(step(s, ids));
     for (int64_t b = 0; b < s->batch->B; b++)
         for (int64_t r = 0; r < s->o->n_best; r++)
@@ -240,6 +270,10 @@ att_status att_beam_search(att_translator *t, const att_translate_options *o, co
                 .R = batch->B * o->beam,
                 .Ts = batch->Ts,
                 .V = att_pair_model_vocabulary(&t->model),
+                .words = (int32_t)att_tokenizer_size(t->target),
+                .pad = att_tokenizer_role(t->target, ATT_ROLE_PAD),
+                .start = att_tokenizer_role(t->target, ATT_ROLE_BOS),
+                .end = att_tokenizer_role(t->target, ATT_ROLE_EOS),
                 .decoder = {.t = t}};
     att_arena_init(&s.arena, t->allocator);
     for (int64_t i = 0; i < batch->B * o->n_best; i++)

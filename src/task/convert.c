@@ -9,6 +9,7 @@
 
 #include "base/half.h"
 #include "task/hub.h"
+#include "text/tokenizer.h"
 
 enum { MOST_PATH = 4096, MOST_NAME = 256, MOST_METADATA = 8 };
 
@@ -18,7 +19,7 @@ typedef struct import {
     att_file **file; /* (files) the parts of the weights */
     size_t files;
     att_hub hub;
-    att_tokenizer *tokenizer; /* NULL: the folder has none */
+    att_tokenizer *source, *target; /* of a Marian model two, else the same one; NULL: the folder has none */
     att_transformer *model;
     bool *used[64]; /* of each part's tensors */
 } import;
@@ -201,21 +202,48 @@ static att_status fill_model(import *m)
 
 /* ---- tokeniser ---- */
 
-static att_status read_tokenizer(import *m)
+static att_status check_size(const import *m, const att_tokenizer *t)
 {
-    att_recipe *r = &m->hub.recipe;
-    att_status status = att_tokenizer_read(m->folder, m->allocator, &m->tokenizer);
-    if (status == ATT_E_MISSING) return ATT_OK;
-    ATT_TRY(status);
-    int64_t size = att_tokenizer_size(m->tokenizer);
+    int64_t size = att_tokenizer_size(t);
     ATT_REQUIRE(size <= m->hub.vocabulary, ATT_E_FORMAT,
                 "%s: the tokeniser has %lld tokens, expected at most the %lld of config.json", m->folder,
                 (long long)size, (long long)m->hub.vocabulary);
-    r->text.tokenizer = att_tokenizer_kind(m->tokenizer);
-    r->text.normalise = att_tokenizer_normalise(m->tokenizer);
-    r->text.vocabulary = size;
-    r->text.shared = 1;
     return ATT_OK;
+}
+
+/* The other language's, and the tokens that config.json gives these roles. */
+static att_status read_pair(import *m)
+{
+    const att_hub_tokens *own = &m->hub.tokens;
+    ATT_TRY(att_tokenizer_read_target(m->folder, m->allocator, &m->target));
+    ATT_TRY(check_size(m, m->target));
+    att_tokenizer *side[2] = {m->source, m->target};
+    for (int i = 0; i < 2; i++) {
+        int32_t size = (int32_t)att_tokenizer_size(side[i]);
+        ATT_REQUIRE(own->pad < size && own->start < size && own->end < size, ATT_E_FORMAT,
+                    "%s: special tokens %d, %d and %d, expected some of the tokeniser's %d", m->folder, own->pad,
+                    own->start, own->end, size);
+        att_tokenizer_set_role(side[i], ATT_ROLE_PAD, own->pad);
+        att_tokenizer_set_role(side[i], ATT_ROLE_BOS, own->start);
+        att_tokenizer_set_role(side[i], ATT_ROLE_EOS, own->end);
+    }
+    return ATT_OK;
+}
+
+static att_status read_tokenizers(import *m)
+{
+    att_recipe *r = &m->hub.recipe;
+    bool pair = m->hub.family == ATT_HUB_MARIAN;
+    att_status status = att_tokenizer_read(m->folder, m->allocator, &m->source);
+    if (status == ATT_E_MISSING) return ATT_OK;
+    ATT_TRY(status);
+    ATT_TRY(check_size(m, m->source));
+    r->text.tokenizer = att_tokenizer_kind(m->source);
+    r->text.normalise = att_tokenizer_normalise(m->source);
+    r->text.vocabulary = att_tokenizer_size(m->source);
+    r->text.shared = !pair;
+    m->target = pair ? NULL : m->source;
+    return pair ? read_pair(m) : ATT_OK;
 }
 
 /* sentence-transformers says how many tokens of a text count. */
@@ -257,28 +285,50 @@ static att_status save_tensors(const import *m, const char *path, const att_meta
     return status;
 }
 
-static att_status save(const import *m, const char *path)
+static att_status save_with(const import *m, const char *path, const char *recipe, const char *source,
+                            const char *target)
 {
     static const char *const task[] = {"translation", "language-model", "masked-language-model"};
-    char *recipe = NULL, *tokenizer = NULL, vocabulary[32], limit[32];
+    bool pair = m->hub.recipe.task == ATT_TASK_TRANSLATION;
+    char vocabulary[32], limit[32];
+    att_metadata metadata[MOST_METADATA];
     int64_t most, n = 0;
     ATT_TRY(read_limit(m, &most));
     snprintf(vocabulary, sizeof vocabulary, "%lld", (long long)m->hub.vocabulary);
     snprintf(limit, sizeof limit, "%lld", (long long)most);
+    metadata[n++] = (att_metadata){"attend.task", task[m->hub.recipe.task]};
+    metadata[n++] = (att_metadata){"attend.recipe", recipe};
+    metadata[n++] = (att_metadata){"attend.vocabulary", vocabulary};
+    metadata[n++] = (att_metadata){"attend.max_tokens", limit};
+    if (source) metadata[n++] = (att_metadata){pair ? "attend.source_tokenizer" : "attend.tokenizer", source};
+    if (target) metadata[n++] = (att_metadata){"attend.target_tokenizer", target};
+    return save_tensors(m, path, metadata, n);
+}
+
+static att_status save(const import *m, const char *path)
+{
+    char *recipe = NULL, *source = NULL, *target = NULL;
     att_status status = att_options_to_json(att_recipe_options(), &m->hub.recipe, &recipe);
-    if (status == ATT_OK && m->tokenizer) status = att_tokenizer_to_json(m->tokenizer, &tokenizer);
-    if (status == ATT_OK) {
-        att_metadata metadata[MOST_METADATA];
-        metadata[n++] = (att_metadata){"attend.task", task[m->hub.recipe.task]};
-        metadata[n++] = (att_metadata){"attend.recipe", recipe};
-        metadata[n++] = (att_metadata){"attend.vocabulary", vocabulary};
-        metadata[n++] = (att_metadata){"attend.max_tokens", limit};
-        const char *key = m->hub.recipe.task == ATT_TASK_TRANSLATION ? "attend.source_tokenizer" : "attend.tokenizer";
-        if (tokenizer) metadata[n++] = (att_metadata){key, tokenizer};
-        status = save_tensors(m, path, metadata, n);
-    }
+    if (status == ATT_OK && m->source) status = att_tokenizer_to_json(m->source, &source);
+    if (status == ATT_OK && m->target != m->source) status = att_tokenizer_to_json(m->target, &target);
+    if (status == ATT_OK) status = save_with(m, path, recipe, source, target);
     att_string_free(recipe);
-    att_text_free(m->allocator, tokenizer);
+    att_text_free(m->allocator, source);
+    att_text_free(m->allocator, target);
+    return status;
+}
+
+/* What generation_config.json says counts, and where it says nothing config.json, where older models have it. */
+static att_status read_generation(import *m, json_t *config, const char *config_path)
+{
+    char path[MOST_PATH];
+    json_t *settings;
+    ATT_TRY(path_of(m, "generation_config.json", path));
+    if (!att_file_exists(path)) return att_hub_read_generation(config, config_path, &m->hub);
+    ATT_TRY(load_json(path, &settings));
+    att_status status = json_object_update(config, settings) == 0 ? att_hub_read_generation(config, path, &m->hub)
+                                                                  : att_fail(ATT_E_FORMAT, "%s: not an object", path);
+    json_decref(settings);
     return status;
 }
 
@@ -289,10 +339,11 @@ static att_status convert(import *m, const char *path)
     ATT_TRY(path_of(m, "config.json", config_path));
     ATT_TRY(load_json(config_path, &config));
     att_status status = att_hub_read_config(config, config_path, &m->hub);
+    if (status == ATT_OK && m->hub.family == ATT_HUB_MARIAN) status = read_generation(m, config, config_path);
     json_decref(config);
     if (status == ATT_OK) status = open_weights(m);
     if (status == ATT_OK) status = fill_model(m);
-    if (status == ATT_OK) status = read_tokenizer(m);
+    if (status == ATT_OK) status = read_tokenizers(m);
     return status == ATT_OK ? save(m, path) : status;
 }
 
@@ -307,7 +358,8 @@ import m = {.folder = folder, .allocator = allocator };
     }
     att_free(allocator, m.file, 64 * sizeof *m.file);
     att_transformer_destroy(m.model);
-    att_tokenizer_destroy(m.tokenizer);
+    if (m.target != m.source) att_tokenizer_destroy(m.target);
+    att_tokenizer_destroy(m.source);
     att_hub_free(&m.hub);
     return status;
 }

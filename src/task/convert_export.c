@@ -83,46 +83,69 @@ static att_status write_weights(const att_model *m, att_hub_family family, const
     return status;
 }
 
-/* The token of the role; without a tokeniser, `preset` unless that is negative. */
-static void set_role(json_t *config, const char *key, const att_tokenizer *t, att_token_role role, json_int_t preset)
-{
-    json_int_t id = t ? att_tokenizer_role(t, role) : preset;
-    if (id >= 0) json_object_set_new(config, key, json_integer(id));
-}
-
-/* Marian's vocabularies begin with </s> and end with <pad>, which also starts a translation. */
-static att_status write_config(const char *folder, att_hub_family family, json_t *config,
-                               const att_tokenizer *tokenizer)
+static att_status write_json(const char *folder, const char *name, const json_t *object)
 {
     char path[MOST_PATH];
-    bool marian = family == ATT_HUB_MARIAN;
-    json_int_t last = json_integer_value(json_object_get(config, "vocab_size")) - 1;
-    set_role(config, "pad_token_id", tokenizer, ATT_ROLE_PAD, marian ? last : -1);
-    set_role(config, "eos_token_id", tokenizer, ATT_ROLE_EOS, marian ? 0 : -1);
-    set_role(config, marian ? "decoder_start_token_id" : "bos_token_id", tokenizer,
-             marian ? ATT_ROLE_PAD : ATT_ROLE_BOS, marian ? last : -1);
-    snprintf(path, sizeof path, "%s/config.json", folder);
-    char *text = json_dumps(config, JSON_INDENT(2) | JSON_REAL_PRECISION(17));
-    ATT_REQUIRE(text, ATT_E_MEMORY, "out of memory: config.json");
+    snprintf(path, sizeof path, "%s/%s", folder, name);
+    char *text = json_dumps(object, JSON_INDENT(2) | JSON_REAL_PRECISION(17));
+    ATT_REQUIRE(text, ATT_E_MEMORY, "out of memory: %s", name);
     att_status status = att_file_write_text(path, text, strlen(text));
     free(text);
     return status;
+}
+
+static void set_token(json_t *config, const char *key, int32_t id)
+{
+    if (id >= 0) json_object_set_new(config, key, json_integer(id));
+}
+
+static int32_t role(const att_tokenizer *t, att_token_role role, int32_t without)
+{
+    return t ? att_tokenizer_role(t, role) : without;
+}
+
+/* Marian's vocabularies begin with </s> and end with <pad>, which also starts a translation. */
+static att_status write_configs(const att_model *m, const char *folder, att_hub_family family, json_t *config)
+{
+    const att_tokenizer *t = att_model_tokenizer(m, 1);
+    bool marian = family == ATT_HUB_MARIAN;
+    int32_t last = marian ? (int32_t)json_integer_value(json_object_get(config, "vocab_size")) - 1 : -1;
+    att_hub_tokens tokens = {.pad = role(t, ATT_ROLE_PAD, last),
+                             .start = role(t, ATT_ROLE_BOS, last),
+                             .end = role(t, ATT_ROLE_EOS, marian ? 0 : -1)};
+    set_token(config, "pad_token_id", tokens.pad);
+    set_token(config, "eos_token_id", tokens.end);
+    set_token(config, marian ? "decoder_start_token_id" : "bos_token_id", tokens.start);
+    ATT_TRY(write_json(folder, "config.json", config));
+    if (!marian) return ATT_OK;
+    json_t *generation;
+    ATT_TRY(att_hub_write_generation(att_model_recipe(m), tokens, &generation));
+    att_status status = write_json(folder, "generation_config.json", generation);
+    json_decref(generation);
+    return status;
+}
+
+static att_status write_tokenizers(const att_model *m, const char *folder, att_hub_family family)
+{
+    const att_tokenizer *source = att_model_tokenizer(m, 0);
+    if (!source) return ATT_OK;
+    ATT_TRY(att_tokenizer_write(source, folder));
+    return family == ATT_HUB_MARIAN ? att_tokenizer_write_target(att_model_tokenizer(m, 1), folder) : ATT_OK;
 }
 
 static att_status export_model(const att_model *m, const char *folder, const att_allocator *allocator)
 {
     att_hub_family family;
     json_t *config;
-    const att_tokenizer *tokenizer = att_model_tokenizer(m, 0);
     ATT_REQUIRE(strlen(folder) < MOST_PATH - 64, ATT_E_VALUE, "folder: the path is too long");
     ATT_TRY(att_hub_write_config(att_model_recipe(m),
                                  att_transformer_configuration(att_model_transformer(m))->target_vocabulary, &family,
                                  &config));
     att_status status = ATT_OK;
     if (mkdir(folder, 0777) != 0 && errno != EEXIST) status = att_fail(ATT_E_IO, "%s: %s", folder, strerror(errno));
-    if (status == ATT_OK && tokenizer) status = att_tokenizer_write(tokenizer, folder);
+    if (status == ATT_OK) status = write_tokenizers(m, folder, family);
     if (status == ATT_OK) status = write_weights(m, family, folder, allocator);
-    if (status == ATT_OK) status = write_config(folder, family, config, tokenizer);
+    if (status == ATT_OK) status = write_configs(m, folder, family, config);
     json_decref(config);
     return status;
 }

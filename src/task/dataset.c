@@ -177,14 +177,17 @@ int64_t att_dataset_count(const att_dataset *d, int64_t batch)
 static void fill(const att_dataset *d, const int64_t *pairs, int64_t B, int64_t Ts, int64_t Tt, int32_t *source,
                  int32_t *lengths, int32_t *in, int32_t *out)
 {
+    int32_t source_pad = att_tokenizer_role(d->source, ATT_ROLE_PAD),
+            source_end = att_tokenizer_role(d->source, ATT_ROLE_EOS), pad = att_tokenizer_role(d->target, ATT_ROLE_PAD),
+            start = att_tokenizer_role(d->target, ATT_ROLE_BOS), end = att_tokenizer_role(d->target, ATT_ROLE_EOS);
     for (int64_t b = 0; b < B; b++) {
         int64_t ns = length_of(d, pairs[b], 0), nt = length_of(d, pairs[b], 1);
         const int32_t *s = ids_of(d, pairs[b], 0), *t = ids_of(d, pairs[b], 1);
         lengths[b] = (int32_t)(ns + 1);
-        for (int64_t i = 0; i < Ts; i++) source[i * B + b] = i < ns ? s[i] : i == ns ? ATT_TOKEN_EOS : ATT_TOKEN_PAD;
+        for (int64_t i = 0; i < Ts; i++) source[i * B + b] = i < ns ? s[i] : i == ns ? source_end : source_pad;
         for (int64_t i = 0; i < Tt; i++) {
-            in[i * B + b] = i == 0 ? ATT_TOKEN_BOS : i <= nt ? t[i - 1] : ATT_TOKEN_PAD;
-            out[i * B + b] = i < nt ? t[i] : i == nt ? ATT_TOKEN_EOS : -1;
+            in[i * B + b] = i == 0 ? start : i <= nt ? t[i - 1] : pad;
+            out[i * B + b] = i < nt ? t[i] : i == nt ? end : -1;
         }
     }
 }

@@ -12,15 +12,24 @@
 
 typedef enum att_hub_family { ATT_HUB_GPT2, ATT_HUB_BERT, ATT_HUB_MARIAN } att_hub_family;
 
+/* Of a model that translates: </s> ends a text, `start` begins a translation. */
+typedef struct att_hub_tokens {
+    int32_t pad, start, end;
+} att_hub_tokens;
+
 typedef struct att_hub {
     att_hub_family family;
     att_recipe recipe;  /* the model's keys; the rest as a recipe presets it */
     int64_t vocabulary; /* tokens */
+    att_hub_tokens tokens;
 } att_hub;
 
 /* Fails with ATT_E_UNSUPPORTED or ATT_E_FORMAT: "PATH: KEY: VALUE, expected ...". Free with att_hub_free, also after a
  * failure. */
 att_status att_hub_read_config(const json_t *config, const char *path, att_hub *out);
+/* How a Marian model translates, from generation_config.json over config.json: `settings` is the one updated with the
+ * other. Into the recipe's `decode` and the tokens. Fails as above. */
+att_status att_hub_read_generation(const json_t *settings, const char *path, att_hub *hub);
 void att_hub_free(att_hub *hub);
 
 /* The config.json of a model with this recipe and so many tokens: a new reference. Fails with ATT_E_UNSUPPORTED, naming
@@ -33,6 +42,9 @@ typedef struct att_hub_rule {
     const char *ours, *theirs[3];
     bool turned; /* theirs is (outputs, inputs) */
 } att_hub_rule;
+
+/* The generation_config.json of a model that translates with the recipe's `decode`: a new reference. */
+att_status att_hub_write_generation(const att_recipe *recipe, att_hub_tokens tokens, json_t **out);
 
 /* The rule for a parameter, and the number that '#' stands for (-1: none); NULL: there is none. */
 const att_hub_rule *att_hub_find_rule(att_hub_family family, const char *ours, int *layer);

@@ -195,6 +195,65 @@ att_status att_hub_read_config(const json_t *config, const char *path, att_hub *
     return r.status;
 }
 
+/* ---- how it translates ---- */
+
+static int32_t token(reader *r, const char *key, int64_t preset, int64_t vocabulary)
+{
+    const json_t *item = json_object_get(r->config, key);
+    json_int_t id = is_given(r, key) ? json_integer_value(item) : preset;
+    char expected[64];
+    snprintf(expected, sizeof expected, "a token of 0 to %lld", (long long)vocabulary - 1);
+    if (id < 0 || id >= vocabulary || (is_given(r, key) && !json_is_integer(item))) refuse(r, key, expected);
+    return (int32_t)id;
+}
+
+/* What `generate` can do and the search cannot: [key, the value that asks for nothing]. */
+static void check_search(reader *r)
+{
+    static const struct {
+        const char *key;
+        double off;
+    } switches[] = {{"num_beam_groups", 1},    {"no_repeat_ngram_size", 0}, {"encoder_no_repeat_ngram_size", 0},
+                    {"repetition_penalty", 1}, {"min_length", 0},           {"min_new_tokens", 0},
+                    {"diversity_penalty", 0},  {"temperature", 1}};
+    char expected[32];
+    must_be(r, "do_sample", false, false);
+    for (size_t i = 0; i < sizeof switches / sizeof *switches; i++) {
+        snprintf(expected, sizeof expected, "%g", switches[i].off);
+        if (real(r, switches[i].key, switches[i].off) != switches[i].off) refuse(r, switches[i].key, expected);
+    }
+}
+
+/* [[pad]] */
+static void check_bad_words(reader *r, int32_t pad)
+{
+    const json_t *list = json_object_get(r->config, "bad_words_ids"), *word = json_array_get(list, 0);
+    char expected[64];
+    snprintf(expected, sizeof expected, "[[%d]], the token that pads", pad);
+    if (is_given(r, "bad_words_ids") && (json_array_size(list) != 1 || json_array_size(word) != 1 ||
+                                         json_integer_value(json_array_get(word, 0)) != pad))
+        refuse(r, "bad_words_ids", expected);
+}
+
+att_status att_hub_read_generation(const json_t *settings, const char *path, att_hub *hub)
+{
+    reader r = {settings, path, ATT_OK};
+    att_recipe *recipe = &hub->recipe;
+    hub->tokens.end = token(&r, "eos_token_id", 0, hub->vocabulary);
+    hub->tokens.pad = token(&r, "pad_token_id", hub->vocabulary - 1, hub->vocabulary);
+    hub->tokens.start = token(&r, "decoder_start_token_id", hub->tokens.pad, hub->vocabulary);
+    must_equal(&r, "forced_eos_token_id", hub->tokens.end);
+    check_bad_words(&r, hub->tokens.pad);
+    check_search(&r);
+    recipe->decode.beam = whole(&r, "num_beams", 1);
+    recipe->decode.length_penalty = real(&r, "length_penalty", 1);
+    recipe->decode.length_form = ATT_LENGTH_POWER;
+    recipe->decode.stop = flag(&r, "early_stopping", false) ? ATT_STOP_FULL : ATT_STOP_BEST;
+    recipe->decode.renormalise = flag(&r, "renormalize_logits", false);
+    if (!(recipe->decode.length_penalty >= 0)) refuse(&r, "length_penalty", "0 or more");
+    return r.status;
+}
+
 void att_hub_free(att_hub *hub)
 {
     att_options_free(att_recipe_options(), &hub->recipe);
@@ -261,6 +320,17 @@ static json_t *write_marian(const att_recipe *r, int64_t vocabulary)
                      "activation_function", activation_name(t->activation), "scale_embedding", t->scale_embedding,
                      "static_position_embeddings", 1, "dropout", r->model.dropout, "attention_dropout",
                      t->attention_dropout, "activation_dropout", t->inner_dropout);
+}
+
+att_status att_hub_write_generation(const att_recipe *r, att_hub_tokens tokens, json_t **out)
+{
+    *out = json_pack("{s:i, s:i, s:i, s:i, s:[[i]], s:I, s:f, s:b, s:b}", "pad_token_id", (int)tokens.pad,
+                     "eos_token_id", (int)tokens.end, "forced_eos_token_id", (int)tokens.end, "decoder_start_token_id",
+                     (int)tokens.start, "bad_words_ids", (int)tokens.pad, "num_beams", r->decode.beam, "length_penalty",
+                     r->decode.length_penalty, "early_stopping", r->decode.stop == ATT_STOP_FULL, "renormalize_logits",
+                     r->decode.renormalise);
+    ATT_REQUIRE(*out, ATT_E_MEMORY, "out of memory: generation_config.json");
+    return ATT_OK;
 }
 
 att_status att_hub_write_config(const att_recipe *r, int64_t vocabulary, att_hub_family *family, json_t **out)

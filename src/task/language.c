@@ -118,14 +118,12 @@ static att_status load_with_recipe(const att_file *file, const char *path, const
 static att_status load(const att_file *file, const char *path, const att_exec *exec, const att_allocator *allocator,
                        att_language **out)
 {
-    const char *task, *json;
+    const char *task;
     att_recipe recipe;
     ATT_TRY(att_model_metadata(file, path, "attend.task", &task));
     ATT_REQUIRE(strcmp(task, "language-model") == 0 || strcmp(task, "masked-language-model") == 0, ATT_E_FORMAT,
                 "%s: its task is '%s', expected language-model or masked-language-model", path, task);
-    ATT_TRY(att_model_metadata(file, path, "attend.recipe", &json));
-    ATT_TRY(att_options_init(att_recipe_options(), &recipe));
-    att_status status = att_options_from_json(att_recipe_options(), &recipe, json, strlen(json));
+    att_status status = att_model_read_recipe(file, path, &recipe);
     if (status == ATT_OK) status = load_with_recipe(file, path, &recipe, exec, allocator, out);
     att_options_free(att_recipe_options(), &recipe);
     return status;

@@ -23,7 +23,7 @@ static att_status run(att_translator *t, const int32_t *source, int64_t n, const
     int32_t *ids = att_tape_alloc(tape, (size_t)(n + h->n + 1) * sizeof *ids), *target = ids + n;
     if (!ids) return att_tape_status(tape);
     memcpy(ids, source, (size_t)n * sizeof *ids);
-    target[0] = ATT_TOKEN_BOS;
+    target[0] = att_tokenizer_role(t->target, ATT_ROLE_BOS);
     if (h->n) memcpy(target + 1, h->tokens, (size_t)h->n * sizeof *ids);
     att_view in = att_view_2d(ids, ATT_I32, 1, n), out = att_view_2d(target, ATT_I32, 1, h->n + 1);
     att_node *states = att_transformer_encode(tape, t->model.transformer, &in, NULL, NULL, 0, look);

@@ -8,31 +8,12 @@
 
 /* ---- loading ---- */
 
-static att_status load_tokenizer(const att_file *file, const char *key, const att_allocator *allocator,
-                                 att_tokenizer **out)
-{
-    const char *json = att_file_metadata(file, key);
-    *out = NULL;
-    return json ? att_tokenizer_from_json(json, strlen(json), allocator, out) : ATT_OK;
-}
-
-/* How many tokens there are: a converted model says so, others have as many as their tokenisers, and one more to mask
- * with where those have none. */
-static int64_t vocabulary(const att_model *m, const att_file *file, const att_tokenizer *tokenizer)
-{
-    const char *said = att_file_metadata(file, "attend.vocabulary");
-    long long n = said ? atoll(said) : 0;
-    bool masks = m->recipe.task == ATT_TASK_MASKED_LANGUAGE_MODEL;
-    if (n > 0 || !tokenizer) return n;
-    return att_tokenizer_size(tokenizer) + (masks && att_tokenizer_role(tokenizer, ATT_ROLE_MASK) < 0);
-}
-
 static att_status load_network(att_model *m, const att_file *file, const char *path)
 {
     att_transformer_config config;
     att_recipe_transformer(&m->recipe, &config);
-    config.source_vocabulary = vocabulary(m, file, m->source);
-    config.target_vocabulary = vocabulary(m, file, m->target);
+    config.source_vocabulary = att_model_vocabulary(file, &m->recipe, m->source);
+    config.target_vocabulary = att_model_vocabulary(file, &m->recipe, m->target);
     ATT_REQUIRE(config.source_vocabulary > 0 && config.target_vocabulary > 0, ATT_E_FORMAT,
                 "%s: neither a tokeniser nor 'attend.vocabulary' in its metadata", path);
     const char *most = att_file_metadata(file, "attend.max_tokens");
@@ -45,19 +26,10 @@ static att_status load_network(att_model *m, const att_file *file, const char *p
 
 static att_status load(att_model *m, const att_file *file, const char *path)
 {
-    const char *json;
-    ATT_TRY(att_options_init(att_recipe_options(), &m->recipe));
-    ATT_TRY(att_model_metadata(file, path, "attend.recipe", &json));
-    ATT_TRY(att_options_from_json(att_recipe_options(), &m->recipe, json, strlen(json)));
+    ATT_TRY(att_model_read_recipe(file, path, &m->recipe));
     ATT_REQUIRE(m->recipe.kind == ATT_MODEL_TRANSFORMER, ATT_E_UNSUPPORTED,
                 "%s: model.kind: \"seq2seq\", expected \"transformer\"", path);
-    bool pair = m->recipe.task == ATT_TASK_TRANSLATION;
-    ATT_TRY(load_tokenizer(file, pair ? "attend.source_tokenizer" : "attend.tokenizer", m->allocator, &m->source));
-    m->target = m->source;
-    if (pair && !m->recipe.text.shared) {
-        ATT_TRY(load_tokenizer(file, "attend.target_tokenizer", m->allocator, &m->target));
-        if (!m->target) m->target = m->source;
-    }
+    ATT_TRY(att_model_read_tokenizers(file, &m->recipe, m->allocator, &m->source, &m->target));
     return load_network(m, file, path);
 }
 

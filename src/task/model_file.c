@@ -1,6 +1,7 @@
 #include "task/model_file.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #define MODEL_PREFIX "model."
@@ -10,6 +11,42 @@ att_status att_model_metadata(const att_file *file, const char *path, const char
     *out = att_file_metadata(file, key);
     ATT_REQUIRE(*out, ATT_E_FORMAT, "%s: not a model that was trained: its metadata lacks '%s'", path, key);
     return ATT_OK;
+}
+
+att_status att_model_read_recipe(const att_file *file, const char *path, att_recipe *out)
+{
+    const char *json;
+    ATT_TRY(att_options_init(att_recipe_options(), out));
+    ATT_TRY(att_model_metadata(file, path, "attend.recipe", &json));
+    return att_options_from_json(att_recipe_options(), out, json, strlen(json));
+}
+
+static att_status read_tokenizer(const att_file *file, const char *key, const att_allocator *allocator,
+                                 att_tokenizer **out)
+{
+    const char *json = att_file_metadata(file, key);
+    *out = NULL;
+    return json ? att_tokenizer_from_json(json, strlen(json), allocator, out) : ATT_OK;
+}
+
+att_status att_model_read_tokenizers(const att_file *file, const att_recipe *recipe, const att_allocator *allocator,
+                                     att_tokenizer **source, att_tokenizer **target)
+{
+    bool pair = recipe->task == ATT_TASK_TRANSLATION;
+    *target = NULL;
+    ATT_TRY(read_tokenizer(file, pair ? "attend.source_tokenizer" : "attend.tokenizer", allocator, source));
+    if (pair && !recipe->text.shared) return read_tokenizer(file, "attend.target_tokenizer", allocator, target);
+    *target = *source;
+    return ATT_OK;
+}
+
+int64_t att_model_vocabulary(const att_file *file, const att_recipe *recipe, const att_tokenizer *tokenizer)
+{
+    const char *said = att_file_metadata(file, "attend.vocabulary");
+    long long n = said ? atoll(said) : 0;
+    bool masks = recipe->task == ATT_TASK_MASKED_LANGUAGE_MODEL;
+    if (n > 0 || !tokenizer) return n;
+    return att_tokenizer_size(tokenizer) + (masks && att_tokenizer_role(tokenizer, ATT_ROLE_MASK) < 0);
 }
 
 att_status att_model_weights(const att_file *file, const char *path, att_params *params)

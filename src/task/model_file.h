@@ -3,12 +3,22 @@
 #define ATT_MODEL_FILE_H
 
 #include <attend/file.h>
-#include <attend/tape.h>
+#include <attend/recipe.h>
+#include <attend/text.h>
 
 #include "base/base.h"
 
 /* The metadata of `key`; ATT_E_FORMAT when there is none. */
 att_status att_model_metadata(const att_file *file, const char *path, const char *key, const char **out);
+/* The recipe inside; free it with att_options_free, also after a failure. */
+att_status att_model_read_recipe(const att_file *file, const char *path, att_recipe *out);
+/* The tokenisers inside, NULL where there is none; *target is *source unless a translator has two. Both are the
+ * caller's, also after a failure. */
+att_status att_model_read_tokenizers(const att_file *file, const att_recipe *recipe, const att_allocator *allocator,
+                                     att_tokenizer **source, att_tokenizer **target);
+/* How many words the model has: a converted one says so, others have as many as their tokeniser, and one more to mask
+ * with where that has none. 0: neither is there. */
+int64_t att_model_vocabulary(const att_file *file, const att_recipe *recipe, const att_tokenizer *tokenizer);
 /* Fill all parameters from the tensors "model.NAME". */
 att_status att_model_weights(const att_file *file, const char *path, att_params *params);
 

@@ -11,6 +11,8 @@ static const char *const schedules[] = {"constant", "inverse-sqrt", "plateau", "
 static const char *const metrics[] = {"loss", "bleu", "chrf", "exact", NULL};
 static const char *const tasks[] = {"translation", "language-model", "masked-language-model", NULL};
 static const char *const units[] = {"text", "lines", "entries", NULL};
+static const char *const lengths[] = {"gnmt", "power", NULL};
+static const char *const stops[] = {"full", "best", NULL};
 static const char *const kinds[] = {"seq2seq", "transformer", NULL};
 static const char *const positions[] = {"sine", "sine-halves", "learned", "rotary", "alibi", "none", NULL};
 static const char *const norms[] = {"post", "pre", NULL};
@@ -109,6 +111,9 @@ static const att_option options[] = {
     {"decode.beam", ATT_OPTION_INT, AT(decode.beam), "5", 1, 1000, NULL, "hypotheses kept; 1: greedy"},
     {"decode.max_length", ATT_OPTION_INT, AT(decode.max_length), "0", 0, 100000, NULL, "tokens of a translation; 0: twice the source and 10"},
     {"decode.length_penalty", ATT_OPTION_REAL, AT(decode.length_penalty), "0.6", 0, 10, NULL, "alpha of ((5 + n) / 6)^alpha (Wu 2016)"},
+    {"decode.length_form", ATT_OPTION_CHOICE, AT(decode.length_form), "gnmt", 0, 0, lengths, "power: n^alpha instead"},
+    {"decode.stop", ATT_OPTION_CHOICE, AT(decode.stop), "full", 0, 0, stops, "full: at `beam` finished translations; best: when none that runs would be among them"},
+    {"decode.renormalise", ATT_OPTION_BOOL, AT(decode.renormalise), "false", UNBOUNDED, "probabilities are of the tokens that may come alone"},
     {"decode.coverage_penalty", ATT_OPTION_REAL, AT(decode.coverage_penalty), "0", 0, 10, NULL, "beta of source words not attended to (Wu 2016)"},
 };
 /* clang-format on */

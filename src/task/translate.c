@@ -41,7 +41,7 @@ static att_status encode_line(const att_translator *t, const att_text *text, lin
         if (status != ATT_E_SHAPE) return status;
         out->room = out->n + 1;
     }
-    out->ids[out->n++] = ATT_TOKEN_EOS;
+    out->ids[out->n++] = att_tokenizer_role(t->source, ATT_ROLE_EOS);
     return ATT_OK;
 }
 
@@ -107,7 +107,7 @@ static att_status text_of(const job *j, const line *source, const att_hypothesis
     int64_t from = 0;
     ATT_TRY(append(g, "", 0));
     for (int64_t i = 0; j->o->replace_unknown && h->weights && i < h->n; i++) {
-        if (h->tokens[i] != ATT_TOKEN_UNK || source->n < 2) continue;
+        if (h->tokens[i] != att_tokenizer_role(j->t->target, ATT_ROLE_UNK) || source->n < 2) continue;
         ATT_TRY(append_decoded(g, j->t->target, h->tokens + from, i - from));
         att_text word = source->surface[most_attended(h->weights + i * Ts, source->n - 1)];
         if (g->bytes && word.bytes) ATT_TRY(append(g, " ", 1));
@@ -125,7 +125,8 @@ static att_status copy_pieces(const att_tokenizer *tokenizer, const int32_t *ids
     ATT_TRY(att_new_array(NULL, (size_t)count, sizeof **out, &block));
     *out = block;
     for (int64_t i = 0; i < count; i++) {
-        const char *piece = att_tokenizer_piece(tokenizer, i < n ? ids[i] : ATT_TOKEN_EOS);
+        const char *piece =
+            att_tokenizer_piece(tokenizer, i < n ? ids[i] : att_tokenizer_role(tokenizer, ATT_ROLE_EOS));
         ATT_TRY(att_copy_string(NULL, piece ? piece : "", piece ? strlen(piece) : 0, &(*out)[i]));
     }
     return ATT_OK;
@@ -187,10 +188,11 @@ void att_translations_free(att_translation *results, int64_t n)
 
 static att_status run_batch(const job *j, int64_t first, int64_t count, att_search_batch *batch, att_hypothesis *found)
 {
+    int32_t pad = att_tokenizer_role(j->t->source, ATT_ROLE_PAD);
     for (int64_t b = 0; b < count; b++) {
         const line *l = &j->lines[j->order[first + b]];
         batch->lengths[b] = (int32_t)l->n;
-        for (int64_t i = 0; i < batch->Ts; i++) batch->ids[i * count + b] = i < l->n ? l->ids[i] : ATT_TOKEN_PAD;
+        for (int64_t i = 0; i < batch->Ts; i++) batch->ids[i * count + b] = i < l->n ? l->ids[i] : pad;
     }
     ATT_TRY(att_beam_search(j->t, j->o, batch, found));
     for (int64_t b = 0; b < count; b++)

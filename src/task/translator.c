@@ -103,35 +103,37 @@ void att_translate_defaults(const att_translator *t, att_translate_options *o)
                                  .max_length = t->recipe.decode.max_length,
                                  .batch = 64,
                                  .length_penalty = t->recipe.decode.length_penalty,
-                                 .coverage_penalty = t->recipe.decode.coverage_penalty};
+                                 .coverage_penalty = t->recipe.decode.coverage_penalty,
+                                 .length_form = t->recipe.decode.length_form,
+                                 .stop = t->recipe.decode.stop,
+                                 .renormalise = t->recipe.decode.renormalise};
 }
 
 /* ---- loading ---- */
+
+/* Tokens without which nothing can be translated. */
+static att_status check_roles(const char *path, const char *side, const att_tokenizer *t)
+{
+    static const char *const name[] = {"pads", "is unknown", "begins a text", "ends a text"};
+    ATT_REQUIRE(t, ATT_E_FORMAT,
+                "%s: the model has no %s tokeniser, which text needs; convert a folder that has one", path, side);
+    for (int role = 0; role < 4; role++)
+        ATT_REQUIRE(att_tokenizer_role(t, (att_token_role)role) >= 0, ATT_E_FORMAT,
+                    "%s: the %s tokeniser has no token for what %s, expected one", path, side, name[role]);
+    return ATT_OK;
+}
 
 static att_status load_model(const att_file *file, const char *path, const att_recipe *recipe,
                              const att_tokenizer *source, const att_tokenizer *target, const att_allocator *allocator,
                              att_pair_model *out)
 {
-    ATT_TRY(att_pair_model_create(recipe, att_tokenizer_size(source), att_tokenizer_size(target), 0, allocator, out));
+    ATT_TRY(check_roles(path, "source", source));
+    ATT_TRY(check_roles(path, "target", target));
+    ATT_TRY(att_pair_model_create(recipe, att_model_vocabulary(file, recipe, source),
+                                  att_model_vocabulary(file, recipe, target), 0, allocator, out));
     att_status status = att_model_weights(file, path, att_pair_model_params(out));
     if (status != ATT_OK) att_pair_model_destroy(out);
     return status;
-}
-
-static att_status load_parts(const att_file *file, const char *path, const att_recipe *recipe,
-                             const att_allocator *allocator, att_tokenizer **source, att_tokenizer **target,
-                             att_pair_model *model)
-{
-    const char *json;
-    ATT_TRY(att_model_metadata(file, path, "attend.source_tokenizer", &json));
-    ATT_TRY(att_tokenizer_from_json(json, strlen(json), allocator, source));
-    *target = *source;
-    if (!recipe->text.shared) {
-        *target = NULL;
-        ATT_TRY(att_model_metadata(file, path, "attend.target_tokenizer", &json));
-        ATT_TRY(att_tokenizer_from_json(json, strlen(json), allocator, target));
-    }
-    return load_model(file, path, recipe, *source, *target, allocator, model);
 }
 
 static att_status load_with_recipe(const att_file *file, const char *path, const att_recipe *recipe,
@@ -139,7 +141,8 @@ static att_status load_with_recipe(const att_file *file, const char *path, const
 {
     att_tokenizer *source = NULL, *target = NULL;
     att_pair_model model = {0};
-    att_status status = load_parts(file, path, recipe, allocator, &source, &target, &model);
+    att_status status = att_model_read_tokenizers(file, recipe, allocator, &source, &target);
+    if (status == ATT_OK) status = load_model(file, path, recipe, source, target, allocator, &model);
     if (status == ATT_OK) return att_translator_assemble(recipe, source, target, model, exec, allocator, out);
     if (target != source) att_tokenizer_destroy(target);
     att_tokenizer_destroy(source);
@@ -149,14 +152,12 @@ static att_status load_with_recipe(const att_file *file, const char *path, const
 static att_status load(const att_file *file, const char *path, const att_exec *exec, const att_allocator *allocator,
                        att_translator **out)
 {
-    const char *task, *json;
+    const char *task;
     att_recipe recipe;
     ATT_TRY(att_model_metadata(file, path, "attend.task", &task));
     ATT_REQUIRE(strcmp(task, "translation") == 0, ATT_E_FORMAT, "%s: its task is '%s', expected translation", path,
                 task);
-    ATT_TRY(att_model_metadata(file, path, "attend.recipe", &json));
-    ATT_TRY(att_options_init(att_recipe_options(), &recipe));
-    att_status status = att_options_from_json(att_recipe_options(), &recipe, json, strlen(json));
+    att_status status = att_model_read_recipe(file, path, &recipe);
     if (status == ATT_OK) status = load_with_recipe(file, path, &recipe, exec, allocator, out);
     att_options_free(att_recipe_options(), &recipe);
     return status;

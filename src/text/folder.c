@@ -201,7 +201,7 @@ static void take_roles(att_tokenizer *t, const json_t *config)
 
 static att_status read_parts(const folder *f, const json_t *config, att_tokenizer **out)
 {
-    char path[4096];
+    char path[4096], inside[4096];
     json_t *root;
     if (has(f, "tokenizer.json", path)) {
         ATT_TRY(load_json(f, path, &root));
@@ -210,6 +210,7 @@ static att_status read_parts(const folder *f, const json_t *config, att_tokenize
         return status;
     }
     if (has(f, f->sentencepiece, path)) return read_marian(f, path, out);
+    ATT_REQUIRE(!has(f, "source.spm", inside), ATT_E_MISSING, "%s: no such file, expected beside source.spm", path);
     if (has(f, "vocab.json", path)) return read_gpt2(f, path, config, out);
     if (has(f, "vocab.txt", path)) return read_bert(f, path, config, out);
     return att_fail(ATT_E_MISSING, "%s: no tokenizer.json, source.spm, vocab.json or vocab.txt there", f->path);
@@ -295,7 +296,7 @@ static att_status write_lines(const folder *f, const char *name, const att_token
     return status;
 }
 
-/* source.spm and vocab.json */
+/* source.spm or target.spm, and vocab.json */
 static att_status write_marian(const folder *f, const att_tokenizer *t)
 {
     char path[4096];
@@ -307,9 +308,9 @@ static att_status write_marian(const folder *f, const att_tokenizer *t)
     return status;
 }
 
-att_status att_tokenizer_write(const att_tokenizer *t, const char *path)
+static att_status write_side(const att_tokenizer *t, const char *path, const char *sentencepiece)
 {
-    folder f = {path, "source.spm", t->allocator};
+    folder f = {path, sentencepiece, t->allocator};
     ATT_REQUIRE(
         !att_has_fixed_specials(t->kind), ATT_E_UNSUPPORTED,
         "tokenizer is \"%s\", expected \"byte-bpe\", \"wordpiece\" or \"sentencepiece\" for files of Hugging Face's",
@@ -326,4 +327,14 @@ att_status att_tokenizer_write(const att_tokenizer *t, const char *path)
     }
     json_decref(root);
     return status;
+}
+
+att_status att_tokenizer_write(const att_tokenizer *t, const char *path)
+{
+    return write_side(t, path, "source.spm");
+}
+
+att_status att_tokenizer_write_target(const att_tokenizer *t, const char *path)
+{
+    return write_side(t, path, "target.spm");
 }

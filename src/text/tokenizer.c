@@ -96,6 +96,11 @@ int32_t att_tokenizer_role(const att_tokenizer *t, att_token_role role)
     return (unsigned)role < ATT_TOKEN_ROLES ? t->role[role] : -1;
 }
 
+void att_tokenizer_set_role(att_tokenizer *t, att_token_role role, int32_t id)
+{
+    t->role[role] = id;
+}
+
 void att_tokenizer_guess_roles(att_tokenizer *t)
 {
     static const char *const name[ATT_TOKEN_ROLES][3] = {{"<pad>", "[PAD]"},
@@ -113,12 +118,14 @@ void att_tokenizer_guess_roles(att_tokenizer *t)
 typedef struct writer {
     char *out;
     size_t capacity, bytes; /* bytes counts on past the capacity */
+    size_t blanks;          /* at the end */
 } writer;
 
 static void put(writer *w, const char *s, size_t bytes)
 {
     if (bytes > 0 && w->bytes + bytes < w->capacity) memcpy(w->out + w->bytes, s, bytes);
     w->bytes += bytes;
+    w->blanks = bytes == 1 && *s == ' ' ? w->blanks + 1 : 0;
 }
 
 /* A BPE piece with its U+2581 as blanks; the one in front of the whole text is left out. */
@@ -150,11 +157,11 @@ static bool is_special(const att_tokenizer *t, int32_t id)
     return false;
 }
 
-/* WORD, CHAR, BPE, SENTENCEPIECE */
+/* WORD, CHAR, BPE, SENTENCEPIECE. The last drops blanks at the start, and Marian also at the end. */
 static void decode_own(const att_tokenizer *t, const int32_t *ids, int64_t n, writer *w)
 {
     static const char unknown[] = " \xE2\x81\x87 "; /* U+2047 */
-    bool first = true;
+    bool first = true, drops = t->kind == ATT_TOKENIZER_SENTENCEPIECE && t->sentencepiece.remove_extra;
     for (int64_t i = 0; i < n; i++) {
         bool is_unknown = ids[i] == t->role[ATT_ROLE_UNK];
         if (!is_unknown && is_special(t, ids[i])) continue;
@@ -170,8 +177,9 @@ static void decode_own(const att_tokenizer *t, const int32_t *ids, int64_t n, wr
         } else {
             put(w, piece.data, piece.bytes);
         }
-        first = false;
+        first = drops && w->bytes == 0;
     }
+    if (t->numbered) w->bytes -= w->blanks;
 }
 
 static att_status decode_other(const att_tokenizer *t, const int32_t *ids, int64_t n, writer *w)
@@ -196,7 +204,7 @@ static att_status decode_other(const att_tokenizer *t, const int32_t *ids, int64
 att_status att_tokenizer_decode(const att_tokenizer *t, const int32_t *ids, int64_t n, char *out, size_t capacity,
                                 size_t *bytes)
 {
-    writer w = {out, capacity, 0};
+    writer w = {.out = out, .capacity = capacity};
     *bytes = 0;
     ATT_TRY(check_ids(t, ids, n));
     if (att_has_fixed_specials(t->kind) || t->kind == ATT_TOKENIZER_SENTENCEPIECE)

@@ -108,6 +108,7 @@ att_status att_byte_bpe_finish(att_tokenizer *t);
 att_status att_wordpiece_finish(att_tokenizer *t, const char *prefix);
 /* SENTENCEPIECE, from the bytes of a model; t->pieces holds a vocabulary that numbers the pieces, or nothing. */
 att_status att_tokenizer_take_sentencepiece(att_tokenizer *t, const char *model, size_t bytes);
+void att_tokenizer_set_role(att_tokenizer *t, att_token_role role, int32_t id);
 /* The token of a role, by the names that are in use: <pad> or [PAD], ... */
 void att_tokenizer_guess_roles(att_tokenizer *t);
 

@@ -1,3 +1,4 @@
+#define _GNU_SOURCE
 #include "text/tokenizer.h"
 #include "text/utf8.h"
 
@@ -171,15 +172,29 @@ static att_status normalise_parts(prepared *p, const char *text)
     return ATT_OK;
 }
 
+/* What a text for a multilingual Marian model starts with, ">>fra<<", is one token and no SentencePiece. */
+static att_status cut_language(prepared *p, att_text in, size_t *bytes)
+{
+    const att_tokenizer *t = p->t;
+    const char *end =
+        t->numbered && in.bytes > 4 && memcmp(in.data, ">>", 2) == 0 ? memmem(in.data, in.bytes, "<<", 2) : NULL;
+    *bytes = end ? (size_t)(end + 2 - in.data) : 0;
+    if (!end) return ATT_OK;
+    int32_t id = att_intern_find(&t->pieces, in.data, *bytes);
+    return att_part_add(t->allocator, &p->raw, (att_part){0, *bytes, id < 0 ? t->role[ATT_ROLE_UNK] : id});
+}
+
 static att_status prepare(prepared *p, att_text in)
 {
     const att_tokenizer *t = p->t;
+    size_t language;
     if (att_utf8_check(in.data, in.bytes, NULL) != ATT_OK) {
         ATT_TRY(att_utf8_repair(in, &p->repaired));
         in = (att_text){p->repaired.data, p->repaired.bytes};
     }
     ATT_TRY(check_bytes(in.bytes));
-    ATT_TRY(att_added_cut(&t->added, t->sorts, in.data, 0, in.bytes, false, &p->raw));
+    ATT_TRY(cut_language(p, in, &language));
+    ATT_TRY(att_added_cut(&t->added, t->sorts, in.data, language, in.bytes - language, false, &p->raw));
     if (t->kind != ATT_TOKENIZER_BYTE_BPE || t->normalise != ATT_NORMALISE_NONE) {
         ATT_TRY(normalise_parts(p, in.data));
     } else {

@@ -44,9 +44,10 @@ class Library:
         if status:
             raise ValueError(self.call.att_last_error().decode())
 
-    def read(self, path):
+    def read(self, path, target=False):
         handle = ctypes.c_void_p()
-        self.check(self.call.att_tokenizer_read(str(path).encode(), None, ctypes.byref(handle)))
+        call = self.call.att_tokenizer_read_target if target else self.call.att_tokenizer_read
+        self.check(call(str(path).encode(), None, ctypes.byref(handle)))
         return Tokenizer(self, handle)
 
     def from_json(self, json):
