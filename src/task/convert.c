@@ -9,6 +9,7 @@
 
 #include "base/half.h"
 #include "task/hub.h"
+#include "task/model_file.h"
 #include "text/tokenizer.h"
 
 enum { MOST_PATH = 4096, MOST_NAME = 256, MOST_METADATA = 8 };
@@ -288,7 +289,6 @@ static att_status save_tensors(const import *m, const char *path, const att_meta
 static att_status save_with(const import *m, const char *path, const char *recipe, const char *source,
                             const char *target)
 {
-    static const char *const task[] = {"translation", "language-model", "masked-language-model"};
     bool pair = m->hub.recipe.task == ATT_TASK_TRANSLATION;
     char vocabulary[32], limit[32];
     att_metadata metadata[MOST_METADATA];
@@ -296,12 +296,12 @@ static att_status save_with(const import *m, const char *path, const char *recip
     ATT_TRY(read_limit(m, &most));
     snprintf(vocabulary, sizeof vocabulary, "%lld", (long long)m->hub.vocabulary);
     snprintf(limit, sizeof limit, "%lld", (long long)most);
-    metadata[n++] = (att_metadata){"attend.task", task[m->hub.recipe.task]};
+    metadata[n++] = (att_metadata){"attend.task", att_task_name(m->hub.recipe.task)};
     metadata[n++] = (att_metadata){"attend.recipe", recipe};
     metadata[n++] = (att_metadata){"attend.vocabulary", vocabulary};
     metadata[n++] = (att_metadata){"attend.max_tokens", limit};
-    if (source) metadata[n++] = (att_metadata){pair ? "attend.source_tokenizer" : "attend.tokenizer", source};
-    if (target) metadata[n++] = (att_metadata){"attend.target_tokenizer", target};
+    if (source) metadata[n++] = (att_metadata){pair ? ATT_SOURCE_TOKENIZER : ATT_TOKENIZER, source};
+    if (target) metadata[n++] = (att_metadata){ATT_TARGET_TOKENIZER, target};
     return save_tensors(m, path, metadata, n);
 }
 

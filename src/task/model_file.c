@@ -6,6 +6,12 @@
 
 #define MODEL_PREFIX "model."
 
+const char *att_task_name(int task)
+{
+    static const char *const name[] = {"translation", "language-model", "masked-language-model"};
+    return name[task];
+}
+
 att_status att_model_metadata(const att_file *file, const char *path, const char *key, const char **out)
 {
     *out = att_file_metadata(file, key);
@@ -33,9 +39,9 @@ att_status att_model_read_tokenizers(const att_file *file, const att_recipe *rec
                                      att_tokenizer **source, att_tokenizer **target)
 {
     bool pair = recipe->task == ATT_TASK_TRANSLATION;
-    *target = NULL;
-    ATT_TRY(read_tokenizer(file, pair ? "attend.source_tokenizer" : "attend.tokenizer", allocator, source));
-    if (pair && !recipe->text.shared) return read_tokenizer(file, "attend.target_tokenizer", allocator, target);
+    *source = *target = NULL;
+    ATT_TRY(read_tokenizer(file, pair ? ATT_SOURCE_TOKENIZER : ATT_TOKENIZER, allocator, source));
+    if (pair && !recipe->text.shared) return read_tokenizer(file, ATT_TARGET_TOKENIZER, allocator, target);
     *target = *source;
     return ATT_OK;
 }

@@ -8,6 +8,12 @@
 
 #include "base/base.h"
 
+#define ATT_TOKENIZER        "attend.tokenizer" /* keys of the metadata */
+#define ATT_SOURCE_TOKENIZER "attend.source_tokenizer"
+#define ATT_TARGET_TOKENIZER "attend.target_tokenizer"
+
+/* "translation", ...: as recipes and the metadata "attend.task" have it. */
+const char *att_task_name(int task);
 /* The metadata of `key`; ATT_E_FORMAT when there is none. */
 att_status att_model_metadata(const att_file *file, const char *path, const char *key, const char **out);
 /* The recipe inside; free it with att_options_free, also after a failure. */

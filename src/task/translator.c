@@ -115,8 +115,8 @@ void att_translate_defaults(const att_translator *t, att_translate_options *o)
 static att_status check_roles(const char *path, const char *side, const att_tokenizer *t)
 {
     static const char *const name[] = {"pads", "is unknown", "begins a text", "ends a text"};
-    ATT_REQUIRE(t, ATT_E_FORMAT,
-                "%s: the model has no %s tokeniser, which text needs; convert a folder that has one", path, side);
+    ATT_REQUIRE(t, ATT_E_FORMAT, "%s: the model has no %s tokeniser, which text needs; convert a folder that has one",
+                path, side);
     for (int role = 0; role < 4; role++)
         ATT_REQUIRE(att_tokenizer_role(t, (att_token_role)role) >= 0, ATT_E_FORMAT,
                     "%s: the %s tokeniser has no token for what %s, expected one", path, side, name[role]);
