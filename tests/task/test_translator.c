@@ -1,5 +1,4 @@
-/* Translating, from training to the n-best list: a small date translator, and models of random weights whose every
- * hypothesis can be counted. */
+/* Translating, from training to the n-best list, by a small date translator. */
 #define _GNU_SOURCE
 #include "harness.h"
 
@@ -7,7 +6,7 @@
 #include <unistd.h>
 
 #include "allocator.h"
-#include "task/translator.h"
+#include "task/steps.h"
 
 enum { LINES = 23 };
 
@@ -176,41 +175,6 @@ static void batches_and_order(void **state)
 
 /* ---- what a search finds ---- */
 
-static double log_softmax(const float *x, int64_t n, int64_t i)
-{
-    double sum = 0;
-    for (int64_t v = 0; v < n; v++) sum += exp((double)x[v]);
-    return (double)x[i] - log(sum);
-}
-
-static bool allowed(int64_t token)
-{
-    return token != ATT_TOKEN_PAD && token != ATT_TOKEN_BOS;
-}
-
-static void encode(const att_translator *t, const char *text, att_seq2seq_memory *memory, att_seq2seq_state *s)
-{
-    static int32_t ids[64], length;
-    int64_t n;
-    assert_ok(att_tokenizer_encode(t->source, text, strlen(text), ids, 63, &n));
-    ids[n++] = ATT_TOKEN_EOS;
-    length = (int32_t)n;
-    att_view source = att_view_2d(ids, ATT_I32, n, 1), lengths = att_view_1d(&length, ATT_I32, 1);
-    att_seq2seq_encode(t->encoder, t->model.recurrent, &source, &lengths, 0, memory, s);
-    assert_ok(att_tape_status(t->encoder));
-}
-
-static const float *one_step(const att_translator *t, const att_seq2seq_memory *memory, int32_t word,
-                             att_seq2seq_state *s)
-{
-    static int32_t id;
-    id = word;
-    att_view ids = att_view_1d(&id, ATT_I32, 1);
-    att_node *y = att_seq2seq_step(t->encoder, t->model.recurrent, memory, &ids, s, NULL);
-    assert_ok(att_tape_status(t->encoder));
-    return att_node_value(y)->data;
-}
-
 static void greedy_is_argmax(void **state)
 {
     (void)state;
@@ -228,13 +192,13 @@ static void greedy_is_argmax(void **state)
         size_t bytes;
         assert_ok(att_translate(t, &o, &dates.source[i], 1, &got, NULL, NULL));
         att_tape_begin(t->encoder, 0);
-        encode(t, dates.source[i].data, &memory, &s);
+        steps_encode(t, dates.source[i].data, &memory, &s);
         for (;;) {
-            const float *x = one_step(t, &memory, word, &s);
+            const float *x = steps_next(t, &memory, word, &s);
             word = ATT_TOKEN_EOS;
             for (int32_t v = 0; n < o.max_length && v < V; v++)
-                if (allowed(v) && x[v] > x[word]) word = v;
-            sum += log_softmax(x, V, word);
+                if (steps_may_come(v) && x[v] > x[word]) word = v;
+            sum += steps_log_softmax(x, V, word);
             if (word == ATT_TOKEN_EOS) break;
             out[n++] = word;
         }
@@ -363,130 +327,6 @@ static void refused_options(void **state)
     o.batch = 5;
     assert_int_equal(att_translate(t, &o, dates.source, LINES, many, stop_after_ten, &done), ATT_E_INTERRUPTED);
     assert_int_equal(done, 10);
-    att_translator_destroy(t);
-}
-
-/* ---- random weights: everything can be counted ---- */
-
-static att_translator *random_translator(const att_allocator *a, int attention, float unknown, float scale)
-{
-    static const char *const text[] = {"a b", "b a a", "c"};
-    att_text lines[3];
-    att_recipe r;
-    att_tokenizer *words;
-    att_seq2seq *m;
-    att_translator *t;
-    for (int i = 0; i < 3; i++) lines[i] = (att_text){text[i], strlen(text[i])};
-    assert_ok(att_options_init(att_recipe_options(), &r));
-    r.text.shared = 1;
-    assert_ok(att_tokenizer_train(&(att_tokenizer_desc){.kind = ATT_TOKENIZER_WORD}, lines, 2, a, &words));
-    r.model.source_vocabulary = r.model.target_vocabulary = att_tokenizer_size(words);
-    r.model.embedding = r.model.encoder_units = 5;
-    r.model.decoder_units = 6;
-    r.model.attention = attention;
-    assert_ok(att_seq2seq_create(&r.model, 1, 0, a, &m));
-    att_params *p = att_seq2seq_params(m);
-    fill_f32(att_params_values(p), att_params_elements(p), 7, scale);
-    ((float *)att_parameter_value(att_params_find(p, "output.bias"))->data)[ATT_TOKEN_UNK] += unknown;
-    att_params_changed(p);
-    assert_ok(att_translator_assemble(&r, words, words, (att_pair_model){.recurrent = m}, NULL, a, &t));
-    att_options_free(att_recipe_options(), &r);
-    return t;
-}
-
-typedef struct found {
-    double log_probability;
-    int32_t token[4];
-    int64_t n;
-} found;
-
-/* All hypotheses of at most 3 tokens that begin with `prefix`. */
-static void enumerate(const att_translator *t, const found *prefix, found *list, int64_t *count)
-{
-    att_seq2seq_memory memory;
-    att_seq2seq_state s;
-    int64_t V = att_tokenizer_size(t->target);
-    double sum = 0, p[16];
-    att_tape_begin(t->encoder, 0);
-    encode(t, "b a", &memory, &s);
-    for (int64_t i = 0; i <= prefix->n; i++) {
-        const float *x = one_step(t, &memory, i ? prefix->token[i - 1] : ATT_TOKEN_BOS, &s);
-        if (i < prefix->n) sum += log_softmax(x, V, prefix->token[i]);
-        for (int64_t v = 0; i == prefix->n && v < V; v++) p[v] = log_softmax(x, V, v);
-    }
-    list[*count] = *prefix;
-    list[(*count)++].log_probability = sum + p[ATT_TOKEN_EOS];
-    for (int32_t v = 0; prefix->n < 3 && v < V; v++) {
-        if (!allowed(v) || v == ATT_TOKEN_EOS) continue;
-        found longer = *prefix;
-        longer.token[longer.n++] = v;
-        enumerate(t, &longer, list, count);
-    }
-}
-
-static int by_probability(const void *a, const void *b)
-{
-    double x = ((const found *)a)->log_probability, y = ((const found *)b)->log_probability;
-    return (x < y) - (x > y);
-}
-
-/* A beam as wide as the space of hypotheses finds them all, in order; the slots beyond are empty. */
-static void exhaustive(void **state)
-{
-    (void)state;
-    enum { ALL = 1 + 3 + 9 + 27, BEAM = 50 };
-    for (int attention = 0; attention < 4; attention += 3) {
-        found list[ALL];
-        int64_t count = 0;
-        att_translation got[BEAM];
-        att_translator *t = random_translator(NULL, attention, 0.0f, 1.2f);
-        att_translate_options o = {.beam = BEAM, .n_best = BEAM, .max_length = 3};
-        enumerate(t, &(found){0}, list, &count);
-        assert_int_equal(count, ALL);
-        qsort(list, ALL, sizeof *list, by_probability);
-        assert_ok(att_translate(t, &o, &(att_text){"b a", 3}, 1, got, NULL, NULL));
-        for (int i = 0; i < ALL; i++) {
-            char text[64];
-            size_t bytes;
-            assert_ok(att_tokenizer_decode(t->target, list[i].token, list[i].n, text, sizeof text, &bytes));
-            if (fabs(got[i].score - list[i].log_probability) > 1e-5 || strcmp(got[i].text, text) != 0)
-                fail_msg("hypothesis %d is '%s' (%g), expected '%s' (%g)", i, got[i].text, got[i].score, text,
-                         list[i].log_probability);
-        }
-        for (int i = ALL; i < BEAM; i++) {
-            assert_string_equal(got[i].text, "");
-            assert_true(got[i].score == -(double)INFINITY);
-        }
-        att_translations_free(got, BEAM);
-        att_translator_destroy(t);
-    }
-}
-
-/* A model that only says <unk>: each becomes the source word that its step looked at most. */
-static void unknown_words(void **state)
-{
-    (void)state;
-    att_translation got[2];
-    att_translator *t = random_translator(NULL, 0, 50.0f, 1.2f);
-    att_translate_options o = {.beam = 1, .n_best = 1, .max_length = 4, .with_attention = 1};
-    const att_text line = {"Zo\xc3\xab b xx", 9};
-    assert_ok(att_translate(t, &o, &line, 1, &got[0], NULL, NULL));
-    assert_non_null(strstr(got[0].text, "\xe2\x81\x87"));
-    o.replace_unknown = 1;
-    assert_ok(att_translate(t, &o, &line, 1, &got[1], NULL, NULL));
-    static const char *const word[] = {"Zo\xc3\xab", "b", "xx"};
-    char want[128] = "";
-    assert_int_equal(got[1].rows, 5);
-    assert_int_equal(got[1].cols, 4);
-    for (int64_t r = 0; r < 4; r++) {
-        const float *w = got[1].weights + r * got[1].cols;
-        int best = 0;
-        for (int c = 1; c < 3; c++) best = w[c] > w[best] ? c : best;
-        if (r) strcat(want, " ");
-        strcat(want, word[best]);
-    }
-    assert_string_equal(got[1].text, want);
-    att_translations_free(got, 2);
     att_translator_destroy(t);
 }
 
@@ -635,9 +475,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(same_checkpoints), cmocka_unit_test(batches_and_order), cmocka_unit_test(greedy_is_argmax),
         cmocka_unit_test(n_best),           cmocka_unit_test(attention_maps),    cmocka_unit_test(odd_lines),
-        cmocka_unit_test(refused_options),  cmocka_unit_test(exhaustive),        cmocka_unit_test(unknown_words),
-        cmocka_unit_test(round_trip),       cmocka_unit_test(damaged_files),     cmocka_unit_test(foreign_files),
-        cmocka_unit_test(evaluation),       cmocka_unit_test(failing_allocator),
+        cmocka_unit_test(refused_options),  cmocka_unit_test(round_trip),        cmocka_unit_test(damaged_files),
+        cmocka_unit_test(foreign_files),    cmocka_unit_test(evaluation),        cmocka_unit_test(failing_allocator),
     };
     return cmocka_run_group_tests(tests, train_once, remove_folder);
 }
