@@ -8,6 +8,7 @@
 /* In the order in which the help shows them. */
 #define CLI_COMMANDS(ROW)                                                                                              \
     ROW(attention)                                                                                                     \
+    ROW(average)                                                                                                       \
     ROW(bench)                                                                                                         \
     ROW(completion)                                                                                                    \
     ROW(convert)                                                                                                       \

@@ -36,6 +36,13 @@ ATT_API att_status att_model_attention(att_model *model, const att_view *ids, co
                                        const att_view *segments, const att_view *target, att_view *encoder,
                                        att_view *decoder, att_view *cross);
 
+/* Write the mean of the weights of n model files of any kind (Vaswani et al. 2017, section 6.1: of a run's last
+ * checkpoints); summed in double precision, in their order. Everything else is the first one's. Fails with ATT_E_VALUE
+ * when they differ in task, text, model or vocabulary (saying in what), and as att_file_open and att_file_save. Nothing
+ * is written then. */
+ATT_API att_status att_model_average(const char *const *paths, int64_t n, const char *path,
+                                     const att_allocator *allocator);
+
 /* ---- embeddings: of models with an encoder and a tokeniser ---- */
 
 /* What lines mean: the mean of the states of all its tokens, those that begin and end it included, divided by its
