@@ -28,6 +28,7 @@ typedef struct att_gemm_block {
     const void *b;          /* panel j at j * b_panel, in it row k at k * b_row, in elements */
     bool b_half;            /* b is bfloat16 and packed, a in layout ROWS; otherwise b is float */
     int64_t b_row, b_panel; /* every panel holds nr readable columns but for unpacked b, where cols % nr == 0 */
+    bool b_far;             /* float b comes from beyond the second-level cache */
     bool add;               /* c += ..., otherwise the old c is not read */
     bool last;              /* bias and activation follow */
     const float *bias;      /* of the block's columns; may be NULL */

@@ -6,8 +6,9 @@
 #include "kernel/ref/both.h"
 
 enum {
-    CHUNK_K = 1024,                /* packed b in scratch memory: at most so deep ... */
-    CHUNK_FLOATS = 2 * 1024 * 1024 /* ... and so large                                */
+    CHUNK_K = 1024,                 /* packed b in scratch memory: at most so deep ... */
+    CHUNK_FLOATS = 2 * 1024 * 1024, /* ... and so large                               */
+    NEAR_FLOATS = 256 * 1024        /* a block's rows of b that caches close to the core hold, at least in part */
 };
 
 /* One call: operands, where scratch memory is, and the chunk of b that is being multiplied. */
@@ -116,6 +117,7 @@ static void multiply_tile(void *ctx, int64_t tile, int worker)
                         .c_col = p->c->stride[1],
                         .b_panel = p->panel_stride,
                         .b_half = p->half,
+                        .b_far = !p->half && att_min64(p->K, gemm->kc) * (p->n_hi - p->n_lo) > NEAR_FLOATS,
                         .bias_stride = p->bias->stride[0],
                         .activation = p->desc->activation};
     int64_t k0 = p->k_lo;
@@ -136,11 +138,13 @@ static void multiply_tile(void *ctx, int64_t tile, int worker)
     } while (k0 < p->k_hi);
 }
 
-/* Row tiles as few as the cache allows; then columns are cut until every thread has enough tiles. */
+/* Row tiles as few as the cache allows and, from one a thread on, a whole number for each; then columns are cut until
+ * every thread has enough tiles. */
 static void cut(product *p, const att_exec *exec)
 {
     int64_t panels = att_ceil_div(p->n_hi - p->n_lo, p->gemm->nr), threads = att_threads(exec);
     p->row_tiles = att_ceil_div(p->M, p->gemm->mc);
+    if (p->row_tiles >= threads) p->row_tiles = att_min64(p->M, att_ceil_div(p->row_tiles, threads) * threads);
     p->col_tiles = threads == 1 ? 1 : att_min64(panels, att_ceil_div(threads * ATT_TILES_PER_THREAD, p->row_tiles));
 }
 

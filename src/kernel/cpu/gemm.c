@@ -86,6 +86,13 @@ static void tile_strided(const att_gemm_block *g, int64_t m, const gemm_tile *t,
         for (int64_t j = 0; j < t->cols; j++) t->c[i * g->c_row + j * g->c_col] = dense[i * NR + j];
 }
 
+/* Rows lo .. hi-1 of the panel that comes next, a part before each tile of the panel at work. */
+static void ask_for(const float *panel, int64_t b_row, int64_t lo, int64_t hi)
+{
+    for (int64_t k = lo; k < hi; k++)
+        for (int64_t j = 0; j < NR; j += 16) __builtin_prefetch(panel + k * b_row + j);
+}
+
 /* All rows of the block against `panels` panels from column n. */
 static void block_columns(const att_gemm_block *g, int64_t n, int64_t cols, bool wide)
 {
@@ -104,9 +111,11 @@ static void block_columns(const att_gemm_block *g, int64_t n, int64_t cols, bool
                    .b_panel = g->b_panel / each,
                    .k = g->k,
                    .add = g->add};
+    const float *next = g->b_far && n + cols < g->cols ? t.b + cols / NR * t.b_panel : NULL;
     int64_t tiles = gemm_tiles(g->rows);
     for (int64_t i = 0, row = 0; i < tiles; i++) {
         int64_t m = gemm_tile_rows(g->rows, tiles, i);
+        if (next) ask_for(next, t.b_row, g->k * i / tiles, g->k * (i + 1) / tiles);
         t.a = g->a_layout == ATT_GEMM_ROWS ? g->a + row * GEMM_A_STRIDE : g->a + i * MR * KC;
         t.c = g->c + row * g->c_row + n * g->c_col;
         if (g->c_col != 1)
