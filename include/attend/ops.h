@@ -29,9 +29,10 @@ ATT_API att_status att_multiply(const att_exec *exec, const att_view *y, const a
 /* y = act(x). y may be x. */
 ATT_API att_status att_activation_forward(const att_exec *exec, att_activation act, const att_view *y,
                                           const att_view *x);
-/* dx += dy * act'(x). RELU, TANH and SIGMOID need only y (x may be absent); the others need x. */
+/* dx = dy * act'(x), or dx += ... with `accumulate`. RELU, TANH and SIGMOID need only y (x may be absent); the others
+ * need x. */
 ATT_API att_status att_activation_backward(const att_exec *exec, att_activation act, const att_view *dx,
-                                           const att_view *dy, const att_view *y, const att_view *x);
+                                           const att_view *dy, const att_view *y, const att_view *x, int accumulate);
 /* y = x * keep / (1 - p), where element number n (row-major index in y's shape) is kept if its 32-bit draw, word n % 4
  * of att_philox(seed, stream, n / 4), is >= p * 2^32. The backward is the same call on dy; `accumulate` adds. y may be
  * x. */
@@ -52,14 +53,15 @@ ATT_API att_status att_softmax_forward(const att_exec *exec, const att_view *y, 
 ATT_API att_status att_softmax_backward(const att_exec *exec, const att_view *dx, const att_view *dy,
                                         const att_view *y);
 
-/* y = (x - mean) / sqrt(var + eps) * gain + bias;  mean(M), rstd(M) are kept for the backward. Ba, Kiros, Hinton 2016.
- */
+/* y = (x - mean) / sqrt(var + eps) * gain + bias;  mean(M), rstd(M) are kept for the backward, which adds to dgain and
+ * dbias, and to dx with `accumulate`; otherwise dx is overwritten. Ba, Kiros, Hinton 2016. */
 ATT_API att_status att_layer_norm_forward(const att_exec *exec, const att_view *y, const att_view *mean,
                                           const att_view *rstd, const att_view *x, const att_view *gain,
                                           const att_view *bias, double eps);
 ATT_API att_status att_layer_norm_backward(const att_exec *exec, const att_view *dx, const att_view *dgain,
                                            const att_view *dbias, const att_view *dy, const att_view *x,
-                                           const att_view *mean, const att_view *rstd, const att_view *gain);
+                                           const att_view *mean, const att_view *rstd, const att_view *gain,
+                                           int accumulate);
 
 /* y(M,C) = table[ids[m], :]; ids int32 (M). dtable[ids[m], :] += dy[m, :], in the order of m for every row.
  * An id outside 0 .. V-1 is ATT_E_VALUE before anything is written. */

@@ -27,16 +27,18 @@ typedef struct att_rows_kernels {
     void (*multiply)(float *y, const float *a, const float *b, int accumulate, int64_t n);
     void (*exp)(float *y, const float *x, int64_t n);
     void (*activation)(att_activation act, float *y, const float *x, int64_t n);
-    void (*activation_bwd)(att_activation act, float *dx, const float *dy, const float *y, const float *x, int64_t n);
+    void (*activation_bwd)(att_activation act, float *dx, const float *dy, const float *y, const float *x,
+                           int accumulate, int64_t n);
     void (*dropout)(float *y, const float *x, double p, uint64_t seed, uint64_t stream, uint64_t index, int accumulate,
                     int64_t n);
     void (*sums)(const float *x, int64_t n, double *sum, double *squares);
+    void (*sum_rows)(float *y, const float *x, int64_t x_row, int64_t rows, int64_t n); /* y += each row, in order */
     void (*softmax)(float *y, const float *x, int64_t n);
     void (*softmax_bwd)(float *dx, const float *dy, const float *y, int64_t n);
     void (*layer_norm)(float *y, float *mean, float *rstd, const float *x, const float *gain, const float *bias,
                        double eps, int64_t n);
     void (*layer_norm_bwd)(float *dx, const float *dy, const float *x, float mean, float rstd, const float *gain,
-                           int64_t n);
+                           int accumulate, int64_t n);
     void (*layer_norm_bwd_gain)(float *dgain, float *dbias, const float *dy, const float *x, float mean, float rstd,
                                 int64_t n);
     void (*rotary)(float *y, const float *x, const float *cosine, const float *sine, float sign, int accumulate,

@@ -146,13 +146,13 @@ static void activation_bwd_run(const void *ctx, void *const *p, int64_t n, int64
     const call *c = ctx;
     const void *y = c->has_y ? p[2] : NULL, *x = c->has_x ? p[2] : NULL;
     if (c->is_double)
-        att_ref_activation_bwd_f64(c->act, p[0], p[1], y, x, n);
+        att_ref_activation_bwd_f64(c->act, p[0], p[1], y, x, c->accumulate, n);
     else
-        c->k->activation_bwd(c->act, p[0], p[1], y, x, n);
+        c->k->activation_bwd(c->act, p[0], p[1], y, x, c->accumulate, n);
 }
 
 att_status att_activation_backward(const att_exec *exec, att_activation act, const att_view *dx, const att_view *dy,
-                                   const att_view *y, const att_view *x)
+                                   const att_view *y, const att_view *x, int accumulate)
 {
     bool from_y = act == ATT_ACT_RELU || act == ATT_ACT_TANH || act == ATT_ACT_SIGMOID;
     bool from_x = act == ATT_ACT_GELU || act == ATT_ACT_GELU_TANH || act == ATT_ACT_SILU;
@@ -163,9 +163,11 @@ att_status att_activation_backward(const att_exec *exec, att_activation act, con
     if (from_x) ATT_TRY(att_require_like("x", x, dx));
     call c = make_call(exec, dx);
     c.act = act;
+    c.accumulate = accumulate;
     c.has_y = from_y;
     c.has_x = from_x;
-    att_strided job = {.fn = activation_bwd_run, .ctx = &c, .operands = 2, .view = {dx, dy}, .reads_output = true};
+    att_strided job = {
+        .fn = activation_bwd_run, .ctx = &c, .operands = 2, .view = {dx, dy}, .reads_output = accumulate};
     if (from_y || from_x) job.view[job.operands++] = from_y ? y : x;
     att_strided_run(exec, &job);
     return ATT_OK;

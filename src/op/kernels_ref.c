@@ -11,6 +11,7 @@ const att_rows_kernels att_rows_ref = {
     .activation_bwd = att_ref_activation_bwd_f32,
     .dropout = att_ref_dropout_f32,
     .sums = att_ref_sums_f32,
+    .sum_rows = att_ref_sum_rows_f32,
     .softmax = att_ref_softmax_f32,
     .softmax_bwd = att_ref_softmax_bwd_f32,
     .layer_norm = att_ref_layer_norm_f32,

@@ -9,7 +9,8 @@ typedef struct call {
     const att_view *y, *x, *mean, *rstd, *gain, *bias; /* backward: y is dy */
     const att_view *dx, *dgain, *dbias;
     double eps;
-    int64_t rows; /* of a tile */
+    int accumulate; /* dx */
+    int64_t rows;   /* of a tile */
 } call;
 
 static att_status require_vector(const char *name, const att_view *v, att_dtype dtype, int64_t n)
@@ -73,10 +74,10 @@ static void dx_tile(void *ctx, int64_t tile, int worker)
         const void *mean = att_element(c->mean, m), *rstd = att_element(c->rstd, m);
         if (c->x->dtype == ATT_F64)
             att_ref_layer_norm_bwd_f64(att_row(c->dx, m), att_row(c->y, m), att_row(c->x, m), *(const double *)mean,
-                                       *(const double *)rstd, c->gain->data, N);
+                                       *(const double *)rstd, c->gain->data, c->accumulate, N);
         else
             c->k->layer_norm_bwd(att_row(c->dx, m), att_row(c->y, m), att_row(c->x, m), *(const float *)mean,
-                                 *(const float *)rstd, c->gain->data, N);
+                                 *(const float *)rstd, c->gain->data, c->accumulate, N);
     }
 }
 
@@ -102,7 +103,7 @@ static void gain_tile(void *ctx, int64_t tile, int worker)
 
 att_status att_layer_norm_backward(const att_exec *exec, const att_view *dx, const att_view *dgain,
                                    const att_view *dbias, const att_view *dy, const att_view *x, const att_view *mean,
-                                   const att_view *rstd, const att_view *gain)
+                                   const att_view *rstd, const att_view *gain, int accumulate)
 {
     ATT_TRY(require_common(x, mean, rstd, gain));
     ATT_TRY(att_require_like("dy", dy, x));
@@ -122,6 +123,7 @@ att_status att_layer_norm_backward(const att_exec *exec, const att_view *dx, con
               .dx = dx,
               .dgain = dgain,
               .dbias = dbias,
+              .accumulate = accumulate,
               .rows = att_row_tile(x->dim[1])};
     const att_exec *how = att_exec_for(exec, att_view_count(x));
     if (dx->data) att_parallel(how, att_ceil_div(x->dim[0], c.rows), dx_tile, &c);

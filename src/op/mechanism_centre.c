@@ -110,6 +110,6 @@ att_status att_mechanism_centre_back(att_mechanism_call *m, const att_mechanism_
         ATT_TRY(att_fill(m->exec, &du, 0));
     }
     ATT_TRY(att_mechanism_project_back(m, &dh, &dv, &none, &dz4, &m->hidden, &v));
-    if (!m->dry) ATT_TRY(att_activation_backward(m->exec, ATT_ACT_TANH, &du, &dh, &m->hidden, &none));
+    if (!m->dry) ATT_TRY(att_activation_backward(m->exec, ATT_ACT_TANH, &du, &dh, &m->hidden, &none, 1));
     return att_mechanism_project_back(m, dq, &grad->dw_centre, &none, &du, q, &m->in->w_centre);
 }

@@ -15,12 +15,13 @@ typedef struct sum_rows_call {
     const att_view *y, *x;
 } sum_rows_call;
 
-static void add(const sum_rows_call *c, void *y, const void *x, int64_t n)
+/* y += rows of x, `row` elements apart */
+static void add(const sum_rows_call *c, void *y, const void *x, int64_t row, int64_t rows, int64_t n)
 {
     if (c->x->dtype == ATT_F64)
-        att_ref_axpby_f64(y, 1.0, x, 1.0, n);
+        att_ref_sum_rows_f64(y, x, row, rows, n);
     else
-        c->k->axpby(y, 1.0f, x, 1.0f, n);
+        c->k->sum_rows(y, x, row, rows, n);
 }
 
 static void add_total(const att_view *y, int64_t col, const void *total, int64_t n)
@@ -45,9 +46,9 @@ static void sum_rows_tile(void *ctx, int64_t tile, int worker)
     double total[ATT_COLUMN_TILE] = {0}, block[ATT_COLUMN_TILE]; /* floats use the first half */
     for (int64_t m0 = 0; m0 < c->x->dim[0]; m0 += ROW_BLOCK) {
         memset(block, 0, sizeof block);
-        for (int64_t m = m0; m < att_min64(m0 + ROW_BLOCK, c->x->dim[0]); m++)
-            add(c, block, (char *)att_row(c->x, m) + (size_t)col * size, n);
-        add(c, total, block, n);
+        add(c, block, (char *)att_row(c->x, m0) + (size_t)col * size, c->x->stride[0],
+            att_min64(ROW_BLOCK, c->x->dim[0] - m0), n);
+        add(c, total, block, 0, 1, n);
     }
     add_total(c->y, col, total, n);
 }

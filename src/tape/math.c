@@ -50,8 +50,9 @@ static att_status activation_backward(att_tape *tape, att_record *record)
     unary_record *r = (unary_record *)record;
     att_view dy, dx;
     if (!att_tape_arrived(r->y, &dy)) return ATT_OK;
-    ATT_TRY(att_tape_gradient(tape, r->x, NULL, &dx));
-    return att_activation_backward(&tape->exec, r->act, &dx, &dy, &r->y->value, &r->x->value);
+    bool fresh;
+    ATT_TRY(att_tape_gradient(tape, r->x, &fresh, &dx));
+    return att_activation_backward(&tape->exec, r->act, &dx, &dy, &r->y->value, &r->x->value, !fresh);
 }
 
 att_node *att_tape_activation(att_tape *tape, att_activation act, att_node *x)
@@ -253,8 +254,7 @@ static att_status linear_backward(att_tape *tape, att_record *record)
         att_node *dz;
         ATT_TRY(att_view_reshape(&r->y->value, 2, dim, &y_rows));
         ATT_TRY(att_tape_new_node(tape, 2, dim, NULL, false, &dz));
-        memset(dz->memory, 0, dz->bytes);
-        ATT_TRY(att_activation_backward(&tape->exec, r->act, &dz->value, &dy_rows, &y_rows, &r->z));
+        ATT_TRY(att_activation_backward(&tape->exec, r->act, &dz->value, &dy_rows, &y_rows, &r->z, 0));
         dy_rows = dz->value;
     }
     if (r->x->needs_gradient) {
@@ -382,14 +382,15 @@ static att_status norm_backward(att_tape *tape, att_record *record)
 {
     norm_record *r = (norm_record *)record;
     att_view dy, dx, dgain, dbias, dy_rows, dx_rows;
+    bool fresh;
     if (!att_tape_arrived(r->y, &dy)) return ATT_OK;
-    ATT_TRY(att_tape_gradient(tape, r->x, NULL, &dx));
+    ATT_TRY(att_tape_gradient(tape, r->x, &fresh, &dx));
     ATT_TRY(att_tape_gradient(tape, r->gain, NULL, &dgain));
     ATT_TRY(att_tape_gradient(tape, r->bias, NULL, &dbias));
     ATT_TRY(att_view_reshape(&dy, 2, r->x_rows.dim, &dy_rows));
     ATT_TRY(att_view_reshape(&dx, 2, r->x_rows.dim, &dx_rows));
     return att_layer_norm_backward(&tape->exec, &dx_rows, &dgain, &dbias, &dy_rows, &r->x_rows, &r->mean->value,
-                                   &r->rstd->value, &r->gain->value);
+                                   &r->rstd->value, &r->gain->value, !fresh);
 }
 
 att_node *att_tape_layer_norm(att_tape *tape, att_node *x, att_node *gain, att_node *bias, double eps)

@@ -126,6 +126,12 @@ static att_view shifted(const att_node *x)
     return v;
 }
 
+static att_status zeros(const att_tape *tape, void *memory, size_t bytes)
+{
+    att_view all = att_view_1d(memory, ATT_F32, (int64_t)(bytes / sizeof(float)));
+    return att_fill(&tape->exec, &all, 0.0);
+}
+
 /* Make sure that root has gradient memory; `*valid` tells whether its content counts already. */
 static att_status gradient_memory(att_tape *tape, att_node *root, bool *valid)
 {
@@ -159,7 +165,7 @@ att_status att_tape_gradient(att_tape *tape, att_node *x, bool *fresh, att_view 
     bool valid, whole = fresh && att_view_count(&x->value) * (int64_t)sizeof(float) == (int64_t)x->root->bytes;
     ATT_TRY(gradient_memory(tape, x->root, &valid));
     if (fresh) *fresh = whole && !valid;
-    if (!valid && !whole) memset(x->root->gradient, 0, x->root->bytes);
+    if (!valid && !whole) ATT_TRY(zeros(tape, x->root->gradient, x->root->bytes));
     *out = shifted(x);
     return ATT_OK;
 }

@@ -179,9 +179,9 @@ static void test_activation_parity(void **state)
     int isas = testable_isas(isa);
     (void)state;
     for (int act = 0; act <= (int)ATT_ACT_SILU; act++)
-        for (int i = 0; i < isas; i++) {
+        for (int i = 0; i < 2 * isas; i++) { /* overwriting, then adding */
             int64_t n = 1003;
-            att_exec exec = {.isa = isa[i]}, ref = {.isa = ATT_ISA_REF};
+            att_exec exec = {.isa = isa[i / 2]}, ref = {.isa = ATT_ISA_REF};
             both x = both_new(n, 1, 6.0), y = both_new(n, 2, 1.0), dy = both_new(n, 3, 1.0), dx = both_new(n, 4, 1.0);
             both plain_y = both_new(n, 2, 1.0), plain_dx = both_new(n, 4, 1.0);
             att_view v[2][4], py = both_view(&plain_y, ATT_F32, 1, &n), pdx = both_view(&plain_dx, ATT_F32, 1, &n);
@@ -191,10 +191,11 @@ static void test_activation_parity(void **state)
                 v[d][2] = both_view(&dy, d ? ATT_F64 : ATT_F32, 1, &n);
                 v[d][3] = both_view(&dx, d ? ATT_F64 : ATT_F32, 1, &n);
                 assert_ok(att_activation_forward(&exec, (att_activation)act, &v[d][1], &v[d][0]));
-                assert_ok(att_activation_backward(&exec, (att_activation)act, &v[d][3], &v[d][2], &v[d][1], &v[d][0]));
+                assert_ok(
+                    att_activation_backward(&exec, (att_activation)act, &v[d][3], &v[d][2], &v[d][1], &v[d][0], i % 2));
             }
             assert_ok(att_activation_forward(&ref, (att_activation)act, &py, &v[0][0]));
-            assert_ok(att_activation_backward(&ref, (att_activation)act, &pdx, &v[0][2], &py, &v[0][0]));
+            assert_ok(att_activation_backward(&ref, (att_activation)act, &pdx, &v[0][2], &py, &v[0][0], i % 2));
             assert_true(all_within(y.f, y.d, plain_y.f, n, 2e-6, "activation"));
             assert_true(all_within(dx.f, dx.d, plain_dx.f, n, 2e-6, "its gradient"));
             both *all[] = {&x, &y, &dy, &dx, &plain_y, &plain_dx};
@@ -222,14 +223,14 @@ static void test_activation_gradients(void **state)
     (void)state;
     for (int act = 0; act <= (int)ATT_ACT_SILU; act++) {
         int64_t n = 61;
-        both x = both_new(n, 1, 3.0), y = both_new(n, 2, 1.0), dy = both_new(n, 3, 1.0), dx = both_new(n, 4, 0.0);
+        both x = both_new(n, 1, 3.0), y = both_new(n, 2, 1.0), dy = both_new(n, 3, 1.0), dx = both_new(n, 4, 1.0);
         att_view vx = both_view(&x, ATT_F64, 1, &n), vy = both_view(&y, ATT_F64, 1, &n);
         att_view vdy = both_view(&dy, ATT_F64, 1, &n), vdx = both_view(&dx, ATT_F64, 1, &n);
         activation_loss c = {(att_activation)act, vy, vx, dy.d};
         bool from_x = act >= (int)ATT_ACT_GELU;
         att_view absent = {0};
         loss_of_activation(&c);
-        assert_ok(att_activation_backward(NULL, c.act, &vdx, &vdy, from_x ? &absent : &vy, from_x ? &vx : &absent));
+        assert_ok(att_activation_backward(NULL, c.act, &vdx, &vdy, from_x ? &absent : &vy, from_x ? &vx : &absent, 0));
         check_gradient("activation", loss_of_activation, &c, x.d, dx.d, n);
         both *all[] = {&x, &y, &dy, &dx};
         for (int j = 0; j < 4; j++) both_free(all[j]);
@@ -302,7 +303,7 @@ static void test_refusals(void **state)
     assert_refused(att_dropout(NULL, &y, &y, 1.0, 0, 0, 0), ATT_E_VALUE, "p: 1, expected");
     assert_refused(att_dropout(NULL, &y, &y, NAN, 0, 0, 0), ATT_E_VALUE, "p: ");
     assert_refused(att_activation_forward(NULL, (att_activation)99, &y, &y), ATT_E_VALUE, "act: 99");
-    assert_refused(att_activation_backward(NULL, ATT_ACT_GELU, &y, &y, &y, &absent), ATT_E_SHAPE, "x: ");
+    assert_refused(att_activation_backward(NULL, ATT_ACT_GELU, &y, &y, &y, &absent, 1), ATT_E_SHAPE, "x: ");
     y.data = NULL;
     assert_refused(att_fill(NULL, &y, 0.0), ATT_E_VALUE, "y: no data");
 }

@@ -108,8 +108,7 @@ static void test_gradients(void **state)
     check_gradient("softmax", loss_of_rows, &c, x.d, dx.d, n);
     c.norm = true;
     loss_of_rows(&c);
-    memset(dx.d, 0, sizeof(double) * (size_t)n);
-    assert_ok(att_layer_norm_backward(NULL, &vdx, &vdgain, &vdbias, &vdy, &c.x, &c.mean, &c.rstd, &c.gain));
+    assert_ok(att_layer_norm_backward(NULL, &vdx, &vdgain, &vdbias, &vdy, &c.x, &c.mean, &c.rstd, &c.gain, 0));
     check_gradient("layer norm x", loss_of_rows, &c, x.d, dx.d, n);
     check_gradient("layer norm gain", loss_of_rows, &c, gain.d, dgain.d, N);
     check_gradient("layer norm bias", loss_of_rows, &c, bias.d, dbias.d, N);
@@ -137,7 +136,7 @@ static void norm_free(norm_data *d)
     for (int j = 0; j < 10; j++) both_free(all[j]);
 }
 
-static void norm_run(const norm_data *d, const int64_t *dim, att_dtype t, const att_exec *exec)
+static void norm_run(const norm_data *d, const int64_t *dim, att_dtype t, const att_exec *exec, int accumulate)
 {
     att_view x = both_view(&d->x, t, 2, dim), y = both_view(&d->y, t, 2, dim), dy = both_view(&d->dy, t, 2, dim);
     att_view dx = both_view(&d->dx, t, 2, dim), mean = both_view(&d->mean, t, 1, dim);
@@ -145,7 +144,7 @@ static void norm_run(const norm_data *d, const int64_t *dim, att_dtype t, const 
     att_view bias = both_view(&d->bias, t, 1, dim + 1), dgain = both_view(&d->dgain, t, 1, dim + 1);
     att_view dbias = both_view(&d->dbias, t, 1, dim + 1);
     assert_ok(att_layer_norm_forward(exec, &y, &mean, &rstd, &x, &gain, &bias, 1e-3));
-    assert_ok(att_layer_norm_backward(exec, &dx, &dgain, &dbias, &dy, &x, &mean, &rstd, &gain));
+    assert_ok(att_layer_norm_backward(exec, &dx, &dgain, &dbias, &dy, &x, &mean, &rstd, &gain, accumulate));
 }
 
 static void test_layer_norm_parity(void **state)
@@ -154,12 +153,12 @@ static void test_layer_norm_parity(void **state)
     int isas = testable_isas(isa);
     (void)state;
     for (int k = 0; k < SIZES; k++)
-        for (int i = 0; i < isas; i++) {
+        for (int i = 0; i < 2 * isas; i++) { /* overwriting dx, then adding to it */
             const int64_t *dim = sizes[k];
             norm_data got = norm_new(dim), plain = norm_new(dim);
-            norm_run(&got, dim, ATT_F64, NULL);
-            norm_run(&got, dim, ATT_F32, &(att_exec){.isa = isa[i], .threads = 2});
-            norm_run(&plain, dim, ATT_F32, &(att_exec){.isa = ATT_ISA_REF});
+            norm_run(&got, dim, ATT_F64, NULL, i % 2);
+            norm_run(&got, dim, ATT_F32, &(att_exec){.isa = isa[i / 2], .threads = 2}, i % 2);
+            norm_run(&plain, dim, ATT_F32, &(att_exec){.isa = ATT_ISA_REF}, i % 2);
             assert_true(all_within(got.y.f, got.y.d, plain.y.f, got.y.n, 1e-6, "layer norm"));
             assert_true(all_within(got.mean.f, got.mean.d, plain.mean.f, got.mean.n, 5e-7, "mean"));
             assert_true(all_within(got.rstd.f, got.rstd.d, plain.rstd.f, got.rstd.n, 4e-6, "rstd"));
@@ -176,10 +175,10 @@ static void test_threads(void **state)
     int64_t dim[2] = {211, 257};
     (void)state;
     norm_data want = norm_new(dim);
-    norm_run(&want, dim, ATT_F32, NULL);
+    norm_run(&want, dim, ATT_F32, NULL, 1);
     for (int threads = 2; threads <= 8; threads += threads < 4 ? 1 : 4) {
         norm_data got = norm_new(dim);
-        norm_run(&got, dim, ATT_F32, &(att_exec){.threads = threads});
+        norm_run(&got, dim, ATT_F32, &(att_exec){.threads = threads}, 1);
         assert_memory_equal(got.y.f, want.y.f, (size_t)got.y.n * sizeof(float));
         assert_memory_equal(got.dx.f, want.dx.f, (size_t)got.dx.n * sizeof(float));
         assert_memory_equal(got.dgain.f, want.dgain.f, (size_t)got.dgain.n * sizeof(float));

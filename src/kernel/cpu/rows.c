@@ -107,29 +107,32 @@ VF_INLINE vf slope(vf u, const att_activation act)
     }
 }
 
-VF_INLINE void slope_lanes(const att_activation act, float *dx, const float *dy, const float *u, int64_t n)
+VF_INLINE void slope_lanes(const att_activation act, float *dx, const float *dy, const float *u, int accumulate,
+                           int64_t n)
 {
-    vf d = act == ATT_ACT_NONE ? vf_set1(1.0f) : slope(vf_load_some(u, n), act);
-    vf_store_some(dx, vf_fma(vf_load_some(dy, n), d, vf_load_some(dx, n)), n);
+    vf d = act == ATT_ACT_NONE ? vf_set1(1.0f) : slope(vf_load_some(u, n), act), g = vf_load_some(dy, n);
+    vf_store_some(dx, accumulate ? vf_fma(g, d, vf_load_some(dx, n)) : vf_mul(g, d), n);
 }
 
-VF_INLINE void slope_all(const att_activation act, float *dx, const float *dy, const float *u, int64_t n)
+VF_INLINE void slope_all(const att_activation act, float *dx, const float *dy, const float *u, int accumulate,
+                         int64_t n)
 {
     int64_t i = 0;
-    for (; i + VF_LANES <= n; i += VF_LANES) slope_lanes(act, dx + i, dy + i, u + i, VF_LANES);
-    if (i < n) slope_lanes(act, dx + i, dy + i, u + i, n - i);
+    for (; i + VF_LANES <= n; i += VF_LANES) slope_lanes(act, dx + i, dy + i, u + i, accumulate, VF_LANES);
+    if (i < n) slope_lanes(act, dx + i, dy + i, u + i, accumulate, n - i);
 }
 
-static void activation_bwd(att_activation act, float *dx, const float *dy, const float *y, const float *x, int64_t n)
+static void activation_bwd(att_activation act, float *dx, const float *dy, const float *y, const float *x,
+                           int accumulate, int64_t n)
 {
     switch (act) {
-    case ATT_ACT_NONE: axpby(dx, 1.0f, dy, 1.0f, n); break;
-    case ATT_ACT_RELU: slope_all(ATT_ACT_RELU, dx, dy, y, n); break;
-    case ATT_ACT_TANH: slope_all(ATT_ACT_TANH, dx, dy, y, n); break;
-    case ATT_ACT_SIGMOID: slope_all(ATT_ACT_SIGMOID, dx, dy, y, n); break;
-    case ATT_ACT_GELU: slope_all(ATT_ACT_GELU, dx, dy, x, n); break;
-    case ATT_ACT_GELU_TANH: slope_all(ATT_ACT_GELU_TANH, dx, dy, x, n); break;
-    case ATT_ACT_SILU: slope_all(ATT_ACT_SILU, dx, dy, x, n); break;
+    case ATT_ACT_NONE: axpby(dx, 1.0f, dy, accumulate ? 1.0f : 0.0f, n); break;
+    case ATT_ACT_RELU: slope_all(ATT_ACT_RELU, dx, dy, y, accumulate, n); break;
+    case ATT_ACT_TANH: slope_all(ATT_ACT_TANH, dx, dy, y, accumulate, n); break;
+    case ATT_ACT_SIGMOID: slope_all(ATT_ACT_SIGMOID, dx, dy, y, accumulate, n); break;
+    case ATT_ACT_GELU: slope_all(ATT_ACT_GELU, dx, dy, x, accumulate, n); break;
+    case ATT_ACT_GELU_TANH: slope_all(ATT_ACT_GELU_TANH, dx, dy, x, accumulate, n); break;
+    case ATT_ACT_SILU: slope_all(ATT_ACT_SILU, dx, dy, x, accumulate, n); break;
     }
 }
 
@@ -188,6 +191,7 @@ static void dropout(float *y, const float *x, double p, uint64_t seed, uint64_t 
 
 /* ---- rows ---- */
 
+#define SUMMED 8  /* vectors of columns that are summed at a time */
 #define CHAINS 16 /* independent sums: enough to fill any vector unit with doubles */
 
 static void sums(const float *x, int64_t n, double *sum, double *squares)
@@ -209,6 +213,31 @@ static void sums(const float *x, int64_t n, double *sum, double *squares)
         *sum += s[j];
         *squares += q[j];
     }
+}
+
+/* `vectors` vectors of columns: their sums stay in registers while the rows go by. */
+VF_INLINE void sum_rows_of(float *y, const float *x, int64_t x_row, int64_t rows, const int vectors)
+{
+    vf sum[SUMMED];
+#pragma GCC unroll 8
+    for (int v = 0; v < vectors; v++) sum[v] = vf_load(y + v * VF_LANES);
+    for (int64_t m = 0; m < rows; m++, x += x_row) {
+#pragma GCC unroll 8
+        for (int v = 0; v < vectors; v++) sum[v] = vf_add(sum[v], vf_load(x + v * VF_LANES));
+    }
+#pragma GCC unroll 8
+    for (int v = 0; v < vectors; v++) vf_store(y + v * VF_LANES, sum[v]);
+}
+
+static void sum_rows(float *y, const float *x, int64_t x_row, int64_t rows, int64_t n)
+{
+    int64_t j = 0;
+    for (; j + SUMMED * VF_LANES <= n; j += SUMMED * VF_LANES) sum_rows_of(y + j, x + j, x_row, rows, SUMMED);
+    for (; j + VF_LANES <= n; j += VF_LANES) sum_rows_of(y + j, x + j, x_row, rows, 1);
+    if (j == n) return;
+    vf sum = vf_load_n(y + j, n - j);
+    for (int64_t m = 0; m < rows; m++) sum = vf_add(sum, vf_load_n(x + m * x_row + j, n - j));
+    vf_store_n(y + j, sum, n - j);
 }
 
 /* The largest that is not NaN; -inf without any. */
@@ -323,15 +352,15 @@ VF_INLINE vf gained(const float *dy, const float *gain, int64_t n)
 }
 
 VF_INLINE void layer_norm_bwd_lanes(float *dx, const float *dy, const float *x, const float *gain, vf mu, vf r, vf sum,
-                                    vf along, int64_t n)
+                                    vf along, int accumulate, int64_t n)
 {
     vf xh = vf_mul(vf_sub(vf_load_some(x, n), mu), r);
     vf d = vf_fnma(xh, along, vf_sub(gained(dy, gain, n), sum));
-    vf_store_some(dx, vf_fma(r, d, vf_load_some(dx, n)), n);
+    vf_store_some(dx, accumulate ? vf_fma(r, d, vf_load_some(dx, n)) : vf_mul(r, d), n);
 }
 
 static void layer_norm_bwd(float *dx, const float *dy, const float *x, float mean, float rstd, const float *gain,
-                           int64_t n)
+                           int accumulate, int64_t n)
 {
     vf mu = vf_set1(mean), r = vf_set1(rstd), sum = vf_zero(), along = sum;
     for (int64_t i = 0; i < n; i += VF_LANES) {
@@ -342,8 +371,8 @@ static void layer_norm_bwd(float *dx, const float *dy, const float *x, float mea
     vf mean_g = vf_set1(vf_sum(sum) / (float)n), mean_along = vf_set1(vf_sum(along) / (float)n);
     int64_t i = 0;
     for (; i + VF_LANES <= n; i += VF_LANES)
-        layer_norm_bwd_lanes(dx + i, dy + i, x + i, gain + i, mu, r, mean_g, mean_along, VF_LANES);
-    if (i < n) layer_norm_bwd_lanes(dx + i, dy + i, x + i, gain + i, mu, r, mean_g, mean_along, n - i);
+        layer_norm_bwd_lanes(dx + i, dy + i, x + i, gain + i, mu, r, mean_g, mean_along, accumulate, VF_LANES);
+    if (i < n) layer_norm_bwd_lanes(dx + i, dy + i, x + i, gain + i, mu, r, mean_g, mean_along, accumulate, n - i);
 }
 
 static void layer_norm_bwd_gain(float *dgain, float *dbias, const float *dy, const float *x, float mean, float rstd,
@@ -471,6 +500,7 @@ void ATT_VARIANT(att_register_rows)(att_rows_kernels *t)
         .activation_bwd = activation_bwd,
         .dropout = dropout,
         .sums = sums,
+        .sum_rows = sum_rows,
         .softmax = softmax,
         .softmax_bwd = softmax_bwd,
         .layer_norm = layer_norm,

@@ -80,9 +80,13 @@ static real slope(att_activation kind, real y, real x)
 }
 
 /* dx += dy act'(x) */
-void ATT_REF(activation_bwd)(att_activation kind, real *dx, const real *dy, const real *y, const real *x, int64_t n)
+void ATT_REF(activation_bwd)(att_activation kind, real *dx, const real *dy, const real *y, const real *x,
+                             int accumulate, int64_t n)
 {
-    for (int64_t i = 0; i < n; i++) dx[i] += dy[i] * slope(kind, y ? y[i] : 0, x ? x[i] : 0);
+    for (int64_t i = 0; i < n; i++) {
+        real d = dy[i] * slope(kind, y ? y[i] : 0, x ? x[i] : 0);
+        dx[i] = accumulate ? dx[i] + d : d;
+    }
 }
 
 /* y = x [draw(index + i) >= p 2^32] / (1 - p), where draw(k) is word k % 4 of philox(seed, stream, k / 4) */

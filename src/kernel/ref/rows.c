@@ -21,6 +21,13 @@ static real largest(const real *x, int64_t n)
     return max;
 }
 
+/* y_j += x_0j + x_1j + ..., row after row */
+void ATT_REF(sum_rows)(real *y, const real *x, int64_t x_row, int64_t rows, int64_t n)
+{
+    for (int64_t m = 0; m < rows; m++)
+        for (int64_t j = 0; j < n; j++) y[j] += x[m * x_row + j];
+}
+
 /* y_j = exp(x_j - max x) / sum_m exp(x_m - max x); a row of -inf gives zeros. y may be x. */
 void ATT_REF(softmax)(real *y, const real *x, int64_t n)
 {
@@ -55,7 +62,8 @@ void ATT_REF(layer_norm)(real *y, real *mean, real *rstd, const real *x, const r
 
 /* forward: y_j = xh_j gain_j + bias_j,  xh_j = (x_j - mean) rstd.  With g_j = dy_j gain_j:
  * dx_j += rstd (g_j - mean(g) - xh_j mean(g xh)) */
-void ATT_REF(layer_norm_bwd)(real *dx, const real *dy, const real *x, real mean, real rstd, const real *gain, int64_t n)
+void ATT_REF(layer_norm_bwd)(real *dx, const real *dy, const real *x, real mean, real rstd, const real *gain,
+                             int accumulate, int64_t n)
 {
     real sum = 0, dot = 0;
     for (int64_t j = 0; j < n; j++) {
@@ -65,7 +73,10 @@ void ATT_REF(layer_norm_bwd)(real *dx, const real *dy, const real *x, real mean,
     }
     sum /= (real)n;
     dot /= (real)n;
-    for (int64_t j = 0; j < n; j++) dx[j] += rstd * (dy[j] * (gain ? gain[j] : 1) - sum - (x[j] - mean) * rstd * dot);
+    for (int64_t j = 0; j < n; j++) {
+        real d = rstd * (dy[j] * (gain ? gain[j] : 1) - sum - (x[j] - mean) * rstd * dot);
+        dx[j] = accumulate ? dx[j] + d : d;
+    }
 }
 
 /* dgain_j += dy_j xh_j,  dbias_j += dy_j: one row's share. Either may be NULL. */
