@@ -1,5 +1,6 @@
 /* The sequence-to-sequence model: gradients of every configuration, steps against teacher forcing, batches. */
 #include "harness.h"
+#include "model/differences.h"
 
 #include <attend/seq2seq.h>
 
@@ -90,35 +91,10 @@ static double loss_of(const model *m, const att_seq2seq_batch *batch, int record
     return loss.sum;
 }
 
-static double difference(const model *m, float *p)
+static double loss_now(const void *m)
 {
     att_seq2seq_batch batch = whole_batch();
-    const float old = *p, step = 0.03125f;
-    double f[4];
-    for (int i = 0; i < 4; i++) {
-        *p = old + step * (float)((int[]){-2, -1, 1, 2})[i];
-        f[i] = loss_of(m, &batch, 1);
-    }
-    *p = old;
-    return (f[0] - 8.0 * f[1] + 8.0 * f[2] - f[3]) / (12.0 * (double)step);
-}
-
-static void check_parameter(const model *m, const att_parameter *p, att_random *r)
-{
-    const float *g = att_parameter_gradient(p)->data;
-    float *v = att_parameter_value(p)->data;
-    int64_t n = att_view_count(att_parameter_value(p)), largest = 0;
-    for (int64_t i = 0; i < n; i++) largest = fabsf(g[i]) > fabsf(g[largest]) ? i : largest;
-    double most = fabs((double)g[largest]);
-    for (int k = 0; k < 2; k++) {
-        int64_t i = k ? (int64_t)att_random_below(r, (uint64_t)n) : largest;
-        double want = difference(m, v + i);
-        if (!(fabs((double)g[i] - want) <= 2e-3 * most + 2e-4))
-            fail_msg("%s: %s[%lld] is %.6g, expected %.6g", described(att_seq2seq_configuration(m->m)),
-                     att_parameter_name(p), (long long)i, (double)g[i], want);
-    }
-    if (most == 0.0)
-        fail_msg("%s: %s has no gradient", described(att_seq2seq_configuration(m->m)), att_parameter_name(p));
+    return loss_of(m, &batch, 1);
 }
 
 static void gradients(void **state)
@@ -136,7 +112,8 @@ static void gradients(void **state)
         loss_of(&m, &batch, 1);
         assert_ok(att_tape_backward(m.tape));
         att_params_settle_gradients(m.params);
-        for (int64_t p = 0; p < att_params_count(m.params); p++) check_parameter(&m, att_params_at(m.params, p), &r);
+        differences d = {loss_now, NULL, &m, described(&c), 0.03125f, 2e-3, 2e-4};
+        differences_check(&d, m.params, &r);
         free_model(&m);
         checked++;
     }

@@ -1,5 +1,6 @@
 /* The Transformer in its three shapes: gradients of many configurations, the cache, batches, threads, refusals. */
 #include "harness.h"
+#include "model/differences.h"
 
 #include <attend/transformer.h>
 
@@ -114,44 +115,20 @@ static double loss_of(const model *m, const att_transformer_batch *batch, int re
 
 /* ---- gradients ---- */
 
-static double difference(const model *m, float *p)
+static double loss_now(const void *m)
 {
-    att_transformer_batch batch = whole_batch(att_transformer_configuration(m->m));
-    const float old = *p, step = 0.0078125f;
-    double f[4];
-    for (int i = 0; i < 4; i++) {
-        *p = old + step * (float)((int[]){-2, -1, 1, 2})[i];
-        f[i] = loss_of(m, &batch, 1);
-    }
-    *p = old;
-    return (f[0] - 8.0 * f[1] + 8.0 * f[2] - f[3]) / (12.0 * (double)step);
+    att_transformer_batch batch = whole_batch(att_transformer_configuration(((const model *)m)->m));
+    return loss_of(m, &batch, 1);
 }
 
 /* A key's bias adds the same to all scores of a row: the softmax does not see it. */
-static bool without_effect(const att_transformer_config *c, const char *name, int64_t i)
+static bool without_effect(const void *m, const char *name, int64_t i)
 {
+    const att_transformer_config *c = att_transformer_configuration(((const model *)m)->m);
     int64_t D = c->width / c->heads, kv = (c->kv_heads ? c->kv_heads : c->heads) * D;
     if (strstr(name, ".attention.qkv.bias"))
         return c->positions != ATT_POSITIONS_ROTARY && i >= c->width && i < c->width + kv;
     return strstr(name, ".cross.key_value.bias") && i < kv;
-}
-
-static void check_parameter(const model *m, const att_parameter *p, att_random *r)
-{
-    const att_transformer_config *c = att_transformer_configuration(m->m);
-    const float *g = att_parameter_gradient(p)->data;
-    float *v = att_parameter_value(p)->data;
-    int64_t n = att_view_count(att_parameter_value(p)), largest = 0;
-    for (int64_t i = 0; i < n; i++) largest = fabsf(g[i]) > fabsf(g[largest]) ? i : largest;
-    double most = fabs((double)g[largest]);
-    for (int k = 0; k < 2; k++) {
-        int64_t i = k ? (int64_t)att_random_below(r, (uint64_t)n) : largest;
-        double want = without_effect(c, att_parameter_name(p), i) ? 0.0 : difference(m, v + i);
-        if (!(fabs((double)g[i] - want) <= 6e-3 * most + 1e-3))
-            fail_msg("%s: %s[%lld] is %.6g, expected %.6g", described(c), att_parameter_name(p), (long long)i,
-                     (double)g[i], want);
-    }
-    if (most == 0.0) fail_msg("%s: %s has no gradient", described(c), att_parameter_name(p));
 }
 
 static void gradients(void **state)
@@ -167,7 +144,8 @@ static void gradients(void **state)
         loss_of(&m, &batch, 1);
         assert_ok(att_tape_backward(m.tape));
         att_params_settle_gradients(m.params);
-        for (int64_t p = 0; p < att_params_count(m.params); p++) check_parameter(&m, att_params_at(m.params, p), &r);
+        differences d = {loss_now, without_effect, &m, described(&c), 0.0078125f, 6e-3, 1e-3};
+        differences_check(&d, m.params, &r);
         free_model(&m);
     }
 }
