@@ -201,17 +201,20 @@ static inline float row_max(const float *e, int64_t lo, int64_t hi)
     return vf_hmax(vf_max(best, other));
 }
 
-/* e -> 2^(e - shift) in whole vectors from lo to hi, multiples of VF_LANES; returns the sum. */
+/* e -> 2^(e - shift) in whole vectors from lo to hi > lo, multiples of VF_LANES; returns the sum. */
 static inline float exp2_row(float *e, float shift, int64_t lo, int64_t hi)
 {
     const vf s = vf_set1(shift);
-    vf sum = vf_zero();
-    for (int64_t c = lo; c < hi; c += VF_LANES) {
-        vf w = vf_exp2(vf_sub(vf_load(e + c), s));
-        vf_store(e + c, w);
+    vf sum = vf_zero(), t, r = vf_exp2_begin(vf_sub(vf_load(e + lo), s), &t);
+    for (int64_t c = lo + VF_LANES; c < hi; c += VF_LANES) {
+        vf w = vf_exp2_end(r, t);
+        r = vf_exp2_begin(vf_sub(vf_load(e + c), s), &t);
+        vf_store(e + c - VF_LANES, w);
         sum = vf_add(sum, w);
     }
-    return vf_sum(sum);
+    vf w = vf_exp2_end(r, t);
+    vf_store(e + hi - VF_LANES, w);
+    return vf_sum(vf_add(sum, w));
 }
 
 /* e -> 2^(e - lse log2(e)): the weights before dropout; none where nothing was visible. */
