@@ -69,7 +69,8 @@ static void allocate(problem *p, att_dtype dtype, att_dtype cache)
 
 static att_status run(const bench_request *r, problem *p, bench_result *out)
 {
-    att_status st = att_attention_workspace(&p->desc, &p->exec, &p->in, &p->workspace.bytes);
+    att_status st = (p->backward ? att_attention_workspace
+                                 : att_attention_forward_workspace)(&p->desc, &p->exec, &p->in, &p->workspace.bytes);
     if (st != ATT_OK) return st;
     p->workspace.data = bench_memory(p->workspace.bytes);
     out->workspace_bytes = p->workspace.bytes;

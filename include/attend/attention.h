@@ -177,9 +177,13 @@ ATT_API att_status att_attention_backward(const att_attention_desc *desc, const 
 ATT_API att_status att_attention_weights(const att_attention_desc *desc, const att_exec *exec, att_stage stage,
                                          const att_view *out, const att_attention_in *in, const att_view *heads,
                                          const att_view *queries, const att_view *lse, att_span workspace);
-/* Scratch bytes that any of these calls needs for these inputs. */
+/* Scratch bytes that any of these calls needs for these inputs. What grows with the lengths are sums of gradients, O(Tq
+ * + Tk) a head and thread, and a row of scores for att_attention_weights. */
 ATT_API att_status att_attention_workspace(const att_attention_desc *desc, const att_exec *exec,
                                            const att_attention_in *in, size_t *bytes);
+/* The same for att_attention_forward and att_attention_weights alone: without the backward's sums. */
+ATT_API att_status att_attention_forward_workspace(const att_attention_desc *desc, const att_exec *exec,
+                                                   const att_attention_in *in, size_t *bytes);
 /* prepared = what additive attention first makes of its keys, e^(2 k) with marks where that would overflow. Keys that
  * many calls share, as those of a decoder's steps, are prepared once and given as k_prepared beside k; the results are
  * the same bits. float32, last dimensions dense; prepared must not overlap k. */

@@ -46,14 +46,15 @@ static size_t share_bytes(const att_attention_problem *p, const att_attention_ke
     return needed ? att_round_up((size_t)(p->B * p->Hkv * p->D) * sizeof(float), ATT_ALIGN) : 0;
 }
 
-/* Where the fused kernel serves, the reference still makes weights on demand, with as many threads as have room. */
-static size_t total_bytes(const att_attention_problem *p, const att_exec *exec)
+/* Of a forward, and of weights on demand: where the fused kernel serves, the reference still makes those, with as many
+ * threads as have room. */
+static size_t forward_bytes(const att_attention_problem *p, const att_exec *exec)
 {
     const att_attention_kernels *fused = fused_for(p, exec);
     size_t threads = (size_t)att_threads(exec), ref = ref_bytes(p), all;
     size_t decode = att_decode_serves(p, exec) ? att_decode_workspace(p, exec) : 0;
     if (att_fused_serves(p, exec))
-        all = att_fused_workspace(p, exec);
+        all = att_fused_workspace(p, exec, false);
     else if (fused)
         all = threads * fused_bytes(p, fused) + share_bytes(p, fused);
     else
@@ -62,9 +63,14 @@ static size_t total_bytes(const att_attention_problem *p, const att_exec *exec)
     return all > ref ? all : ref;
 }
 
-static att_status check_workspace(const att_attention_problem *p, const att_exec *exec, att_span workspace)
+/* Of a backward; only packed products take more for it than forward. */
+static size_t backward_bytes(const att_attention_problem *p, const att_exec *exec)
 {
-    size_t wanted = total_bytes(p, exec);
+    return att_fused_serves(p, exec) ? att_fused_workspace(p, exec, true) : forward_bytes(p, exec);
+}
+
+static att_status check_workspace(size_t wanted, att_span workspace)
+{
     ATT_REQUIRE(workspace.bytes >= wanted, ATT_E_WORKSPACE, "workspace: %zu bytes, expected at least %zu",
                 workspace.bytes, wanted);
     ATT_REQUIRE(wanted == 0 || (workspace.data && (uintptr_t)workspace.data % ATT_ALIGN == 0), ATT_E_WORKSPACE,
@@ -212,7 +218,7 @@ att_status att_attention_forward(const att_attention_desc *desc, const att_exec 
     att_attention_problem p;
     ATT_TRY(att_attention_check_in(desc, in, &p));
     ATT_TRY(att_attention_check_out(out, in, &p));
-    ATT_TRY(check_workspace(&p, exec, workspace));
+    ATT_TRY(check_workspace(forward_bytes(&p, exec), workspace));
     att_exec how = worthwhile(&p, exec);
     const att_attention_kernels *fused = fused_for(&p, exec);
     bool packed = att_fused_serves(&p, exec);
@@ -240,7 +246,7 @@ att_status att_attention_backward(const att_attention_desc *desc, const att_exec
     ATT_TRY(att_attention_check_in(desc, in, &p));
     ATT_TRY(att_attention_check_saved(out, &p));
     ATT_TRY(att_attention_check_grad(grad, out, in, &p));
-    ATT_TRY(check_workspace(&p, exec, workspace));
+    ATT_TRY(check_workspace(backward_bytes(&p, exec), workspace));
     att_exec how = worthwhile(&p, exec);
     const att_attention_kernels *fused = fused_for(&p, exec);
     if (att_fused_serves(&p, exec)) {
@@ -259,7 +265,17 @@ att_status att_attention_workspace(const att_attention_desc *desc, const att_exe
 {
     att_attention_problem p;
     ATT_TRY(att_attention_check_in(desc, in, &p));
-    *bytes = total_bytes(&p, exec);
+    size_t forward = forward_bytes(&p, exec), backward = backward_bytes(&p, exec);
+    *bytes = forward > backward ? forward : backward;
+    return ATT_OK;
+}
+
+att_status att_attention_forward_workspace(const att_attention_desc *desc, const att_exec *exec,
+                                           const att_attention_in *in, size_t *bytes)
+{
+    att_attention_problem p;
+    ATT_TRY(att_attention_check_in(desc, in, &p));
+    *bytes = forward_bytes(&p, exec);
     return ATT_OK;
 }
 
@@ -317,7 +333,7 @@ att_status att_attention_weights(const att_attention_desc *desc, const att_exec 
     stage_call s = {.stage = stage};
     ATT_TRY(att_attention_check_in(desc, in, &p));
     ATT_TRY(att_attention_check_stage(stage, out, in, heads, queries, lse, &p, &s.rows));
-    ATT_TRY(check_workspace(&p, exec, workspace));
+    ATT_TRY(check_workspace(forward_bytes(&p, exec), workspace));
     att_exec how = worthwhile(&p, exec);
     s.c = ref_call(&p, &how, workspace);
     att_parallel(&how, p.B * s.rows.nh * s.rows.nq, stage_tile, &s);

@@ -197,18 +197,24 @@ void att_fused_backward(const att_attention_problem *p, const att_exec *exec, vo
 
 /* ---- memory ---- */
 
-static size_t bytes_for(const att_attention_problem *p, const att_fused_kernels *k, int64_t threads)
+static size_t forward_for(const att_attention_problem *p, const att_fused_kernels *k, int64_t threads)
 {
-    size_t each = bytes_of(k->forward_floats(p, task_rows(p, threads, k->sub)));
-    size_t parts = backward_bytes(p, k, false), heads = backward_bytes(p, k, true);
-    if (!by_heads(p, threads) && parts > each) each = parts;
-    size_t all = (size_t)threads * each, by = (size_t)att_min64(threads, p->B * p->Hkv) * heads;
-    return terms_bytes(p) + (all > by ? all : by);
+    return (size_t)threads * bytes_of(k->forward_floats(p, task_rows(p, threads, k->sub)));
 }
 
-size_t att_fused_workspace(const att_attention_problem *p, const att_exec *exec)
+/* Which gradients will be asked for is not known yet, and some are made by heads only. */
+static size_t backward_for(const att_attention_problem *p, const att_fused_kernels *k, int64_t threads)
+{
+    size_t heads = (size_t)att_min64(threads, p->B * p->Hkv) * backward_bytes(p, k, true);
+    size_t parts = by_heads(p, threads) ? 0 : (size_t)threads * backward_bytes(p, k, false);
+    return terms_bytes(p) + (heads > parts ? heads : parts);
+}
+
+size_t att_fused_workspace(const att_attention_problem *p, const att_exec *exec, bool backward)
 {
     const att_fused_kernels *k = kernels_for(exec);
-    size_t alone = bytes_for(p, k, 1), shared = bytes_for(p, k, att_threads(exec)); /* small work runs on one thread */
+    size_t (*bytes)(const att_attention_problem *, const att_fused_kernels *, int64_t) =
+        backward ? backward_for : forward_for;
+    size_t alone = bytes(p, k, 1), shared = bytes(p, k, att_threads(exec)); /* small work runs on one thread */
     return alone > shared ? alone : shared;
 }

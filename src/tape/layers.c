@@ -130,11 +130,14 @@ typedef struct attention_record {
     att_node *o;
 } attention_record;
 
-static att_status attention_scratch(att_tape *tape, const att_attention_desc *desc, const att_attention_in *in,
-                                    att_span *scratch)
+typedef att_status workspace_fn(const att_attention_desc *desc, const att_exec *exec, const att_attention_in *in,
+                                size_t *bytes);
+
+static att_status attention_scratch(att_tape *tape, workspace_fn *needed, const att_attention_desc *desc,
+                                    const att_attention_in *in, att_span *scratch)
 {
     size_t bytes;
-    ATT_TRY(att_attention_workspace(desc, &tape->exec, in, &bytes));
+    ATT_TRY(needed(desc, &tape->exec, in, &bytes));
     return att_tape_scratch(tape, bytes, scratch);
 }
 
@@ -153,7 +156,7 @@ static att_status attention_backward(att_tape *tape, att_record *record)
     ATT_TRY(added_gradient(tape, from->sinks, &grad.dsinks));
     ATT_TRY(added_gradient(tape, from->relative, &grad.drelative));
     ATT_TRY(added_gradient(tape, from->centre, &grad.dcentre));
-    ATT_TRY(attention_scratch(tape, &r->desc, &r->in, &scratch));
+    ATT_TRY(attention_scratch(tape, att_attention_workspace, &r->desc, &r->in, &scratch));
     return att_attention_backward(&r->desc, &tape->exec, &grad, &r->out, &r->in, scratch);
 }
 
@@ -208,7 +211,7 @@ att_node *att_tape_attention(att_tape *tape, const att_attention_desc *desc, con
     if (weights) TAPE_TRY(tape, att_tape_new_node(tape, 4, w_dim, NULL, false, &w));
     att_attention_out out = {.o = o->value, .lse = lse->value, .weights = value_or_absent(w)};
     att_attention_in values = attention_values(in);
-    TAPE_TRY(tape, attention_scratch(tape, desc, &values, &scratch));
+    TAPE_TRY(tape, attention_scratch(tape, att_attention_forward_workspace, desc, &values, &scratch));
     TAPE_TRY(tape, att_attention_forward(desc, &tape->exec, &out, &values, scratch));
     if (weights) *weights = w->value;
     TAPE_TRY(tape, att_tape_new_record(tape, sizeof *r, attention_backward, &r));

@@ -262,14 +262,17 @@ void attention_destroy(attention_run *run)
 
 typedef att_status (*runner)(attention_run *run, const att_exec *exec, att_span workspace);
 
-static att_status with_workspace(attention_run *run, const att_exec *exec, runner call)
+typedef att_status needed_fn(const att_attention_desc *desc, const att_exec *exec, const att_attention_in *in,
+                             size_t *bytes);
+
+static att_status with_workspace(attention_run *run, const att_exec *exec, needed_fn *needed, runner call)
 {
     if (run->prepared.data && run->dtype == ATT_F32) {
         assert_ok(att_attention_prepare_keys(exec, &run->prepared, &run->in.k));
         run->in.k_prepared = run->prepared;
     }
     size_t bytes = 0;
-    assert_ok(att_attention_workspace(&run->c.desc, exec, &run->in, &bytes));
+    assert_ok(needed(&run->c.desc, exec, &run->in, &bytes));
     att_span workspace = {guard_alloc(bytes), bytes};
     memset(workspace.data, 0xff, bytes); /* NaN: nothing may be taken for zero */
     att_status st = call(run, exec, workspace);
@@ -289,19 +292,19 @@ static att_status run_backward(attention_run *run, const att_exec *exec, att_spa
 
 att_status attention_forward(attention_run *run, const att_exec *exec)
 {
-    return with_workspace(run, exec, run_forward);
+    return with_workspace(run, exec, att_attention_forward_workspace, run_forward);
 }
 
 att_status attention_backward(attention_run *run, const att_exec *exec)
 {
     if (run->c.with & WITHOUT_LSE) return ATT_OK;
-    return with_workspace(run, exec, run_backward);
+    return with_workspace(run, exec, att_attention_workspace, run_backward);
 }
 
 att_status attention_stage(attention_run *run, att_stage stage, const att_view *out)
 {
     size_t bytes = 0;
-    assert_ok(att_attention_workspace(&run->c.desc, NULL, &run->in, &bytes));
+    assert_ok(att_attention_forward_workspace(&run->c.desc, NULL, &run->in, &bytes));
     att_span workspace = {guard_alloc(bytes), bytes};
     bool known = run->out.lse.data && att_view_count(&run->out.lse) > 0 && !isnan(attention_get(&run->out.lse, 0));
     att_status st = att_attention_weights(&run->c.desc, NULL, stage, out, &run->in, NULL, NULL,

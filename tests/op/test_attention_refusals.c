@@ -513,6 +513,36 @@ static void what_does_not_fit_is_refused(void **state)
     }
 }
 
+/* Tq = Tk = T, one row in memory that all of q, k and v share. */
+static size_t workspace_at(int64_t T, int threads, bool backward)
+{
+    static float row[64];
+    att_view x = {row, ATT_F32, 4, {1, 4, T, 64}, {0, 0, 0, 1}};
+    att_attention_in in = {.q = x, .k = x, .v = x};
+    att_exec exec = {.threads = threads};
+    att_attention_desc desc = {0};
+    size_t bytes = 0;
+    if (backward)
+        assert_ok(att_attention_workspace(&desc, &exec, &in, &bytes));
+    else
+        assert_ok(att_attention_forward_workspace(&desc, &exec, &in, &bytes));
+    return bytes;
+}
+
+/* Forward: tiles, and a few rows of T floats for weights on demand. Backward: besides, rows of dq, dk and dv. */
+static void memory_grows_no_faster_than_the_lengths(void **state)
+{
+    (void)state;
+    for (int threads = 1; threads <= 4; threads++)
+        for (int64_t T = 4096; T <= 65536; T *= 2) {
+            size_t n = (size_t)threads, rows = 2 * (size_t)T, tiles = (size_t)4 << 20;
+            assert_true(workspace_at(T, threads, false) <= n * (tiles + rows * 4 * sizeof(float)));
+            assert_true(workspace_at(T, threads, true) <= n * (tiles + rows * 2 * 64 * sizeof(float)));
+            assert_true(workspace_at(T, threads, false) <= workspace_at(T, threads, true));
+        }
+    assert_true(workspace_at(65536, 1, true) < 2 * workspace_at(32768, 1, true));
+}
+
 static void a_small_or_crooked_workspace_is_refused(void **state)
 {
     (void)state;
@@ -539,6 +569,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(what_does_not_fit_is_refused),
         cmocka_unit_test(a_small_or_crooked_workspace_is_refused),
+        cmocka_unit_test(memory_grows_no_faster_than_the_lengths),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
