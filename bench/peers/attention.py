@@ -3,8 +3,8 @@
 
 usage: attention.py ATTEND [--only TEXT] [--threads 2] [--rounds 5] [--lengths]         needs: pip install torch
 
-One line of JSON for each shape; ratios are PyTorch's time over attend's. --lengths instead measures the causal forward
-and backward at growing lengths, for the plot."""
+One line of JSON for each shape; ratios are PyTorch's time over attend's. --lengths instead measures the forward, and the
+forward with the backward, at growing lengths: plot.py draws them."""
 import argparse
 
 import torch
