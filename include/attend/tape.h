@@ -41,7 +41,9 @@ ATT_API void att_params_destroy(att_params *params);
 ATT_API att_status att_params_add(att_params *params, const char *name, int ndim, const int64_t *dim, att_init init,
                                   double scale, att_parameter **out);
 /* Allocate and initialise from `seed`: a tensor's numbers depend on the seed and its name alone. `with_gradients` = 0
- * saves the gradients' memory in inference. */
+ * saves the gradients' memory in inference, ATT_PARAMS_ZERO the time for numbers that a file's will replace too: all
+ * values are zero. */
+enum { ATT_PARAMS_ZERO = -1 };
 ATT_API att_status att_params_allocate(att_params *params, uint64_t seed, int with_gradients);
 ATT_API int64_t att_params_count(const att_params *params);
 ATT_API att_parameter *att_params_at(const att_params *params, int64_t i);

@@ -136,7 +136,7 @@ att_status att_params_allocate(att_params *params, uint64_t seed, int with_gradi
     ATT_REQUIRE(!params->values, ATT_E_VALUE, "parameters: allocated twice");
     ATT_TRY(att_alloc_zero(params->allocator, bytes, &block));
     params->values = block;
-    if (with_gradients) {
+    if (with_gradients > 0) {
         ATT_TRY(att_alloc_zero(params->allocator, bytes, &block));
         params->gradients = block;
     }
@@ -145,7 +145,7 @@ att_status att_params_allocate(att_params *params, uint64_t seed, int with_gradi
         p->value.data = params->values + p->offset;
         p->gradient = p->value;
         p->gradient.data = params->gradients ? params->gradients + p->offset : NULL;
-        initialise(p, seed);
+        if (with_gradients != ATT_PARAMS_ZERO) initialise(p, seed);
     }
     return ATT_OK;
 }

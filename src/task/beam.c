@@ -29,6 +29,8 @@ typedef struct search {
     int32_t *token, *parent; /* (T,R): what row r of step t added, and the row it came from */
     float *attention;        /* (T,R,Ts): where the row that step t started from looked; NULL if not needed */
     double *live;            /* (R) log probability; -inf: no hypothesis */
+    float *lse, *loss;       /* (R) of this step's logits */
+    int32_t *any_word;       /* (R) zeros */
     candidate *candidates;   /* (B, 2k) of this step, best first */
     finished *done;          /* (B, k), best first */
     int64_t *done_count;     /* (B) */
@@ -60,17 +62,39 @@ static bool may_come(const search *s, int64_t v, bool last)
     return last ? v == s->end : v != s->pad && v != s->start && v < s->words;
 }
 
-/* Over all tokens, or over those that may come. */
+/* Over the tokens that may come. */
 static double log_sum_exp(const search *s, const float *x, bool last)
 {
-    bool all = !s->o->renormalise;
     float most = -INFINITY;
     double sum = 0;
     for (int64_t v = 0; v < s->V; v++)
-        if (x[v] > most && (all || may_come(s, v, last))) most = x[v];
+        if (x[v] > most && may_come(s, v, last)) most = x[v];
     for (int64_t v = 0; v < s->V; v++)
-        if (all || may_come(s, v, last)) sum += (double)expf(x[v] - most);
+        if (may_come(s, v, last)) sum += (double)expf(x[v] - most);
     return (double)most + log(sum);
+}
+
+enum { SCANNED = 32 }; /* logits looked at together */
+
+/* Whether any of n <= SCANNED logits reaches `least`. */
+static bool any_reaches(const float *x, int64_t n, float least)
+{
+    int any = 0;
+    if (n < SCANNED)
+        for (int64_t i = 0; i < n; i++) any |= x[i] >= least;
+    else
+        for (int i = 0; i < SCANNED; i++) any |= x[i] >= least;
+    return any != 0;
+}
+
+/* log sum exp of all logits of every row, into s->lse: the loss of a word whichever. */
+static att_status normalise(search *s)
+{
+    att_view logits = att_view_2d((void *)(uintptr_t)s->decoder.logits, ATT_F32, s->R, s->V);
+    att_view any = att_view_1d(s->any_word, ATT_I32, s->R), loss = att_view_1d(s->loss, ATT_F32, s->R),
+             lse = att_view_1d(s->lse, ATT_F32, s->R);
+    int64_t correct;
+    return att_cross_entropy_forward(&s->t->exec, &loss, &lse, &logits, &any, 0.0, &correct);
 }
 
 /* Put c into the sorted list of at most `most`; equal ones keep their order. */
@@ -89,12 +113,17 @@ static int64_t collect(const search *s, int64_t b, bool last, candidate *list)
     for (int64_t r = b * s->k; r < (b + 1) * s->k; r++) {
         if (s->live[r] == minus_infinity) continue;
         const float *x = s->decoder.logits + r * s->V;
-        double offset = s->live[r] - log_sum_exp(s, x, last);
-        for (int32_t v = from; v < to; v++) {
-            if (!may_come(s, v, last)) continue;
-            double p = offset + (double)x[v];
-            if (n == most && p <= list[n - 1].log_probability) continue;
-            insert(list, &n, most, (candidate){p, v, (int32_t)r});
+        double offset = s->live[r] - (s->o->renormalise ? log_sum_exp(s, x, last) : (double)s->lse[r]);
+        for (int32_t at = from; at < to; at += SCANNED) {
+            int32_t end = at + SCANNED < to ? at + SCANNED : to;
+            float least = n < most ? -INFINITY : nextafterf((float)(list[n - 1].log_probability - offset), -INFINITY);
+            if (!any_reaches(x + at, end - at, least)) continue;
+            for (int32_t v = at; v < end; v++) {
+                if (!may_come(s, v, last)) continue;
+                double p = offset + (double)x[v];
+                if (n == most && p <= list[n - 1].log_probability) continue;
+                insert(list, &n, most, (candidate){p, v, (int32_t)r});
+            }
         }
     }
     return n;
@@ -197,6 +226,9 @@ static att_status prepare(search *s)
         (s->o->with_attention || s->o->replace_unknown || s->o->coverage_penalty > 0))
         ATT_TRY(alloc(s, s->T * s->R * s->Ts, sizeof *s->attention, &s->attention));
     ATT_TRY(alloc(s, s->R, sizeof *s->live, &s->live));
+    ATT_TRY(alloc(s, s->R, sizeof *s->lse, &s->lse));
+    ATT_TRY(alloc(s, s->R, sizeof *s->loss, &s->loss));
+    ATT_TRY(alloc(s, s->R, sizeof *s->any_word, &s->any_word));
     ATT_TRY(alloc(s, B * 2 * s->k, sizeof *s->candidates, &s->candidates));
     ATT_TRY(alloc(s, B * s->k, sizeof *s->done, &s->done));
     ATT_TRY(alloc(s, B, sizeof *s->done_count, &s->done_count));
@@ -211,6 +243,7 @@ static att_status step(search *s, int32_t *ids)
     ATT_TRY(att_decoder_step(&s->decoder, ids));
     if (s->attention)
         memcpy(s->attention + s->step * s->R * s->Ts, s->decoder.weights, (size_t)(s->R * s->Ts) * sizeof(float));
+    ATT_TRY(normalise(s));
     att_parallel(&s->t->exec, s->batch->B, choose, s);
     att_decoder_follow(&s->decoder, s->parent + s->step * s->R);
     memcpy(ids, s->token + s->step * s->R, (size_t)s->R * sizeof *ids);

@@ -105,7 +105,7 @@ static att_status load_with_recipe(const att_file *file, const char *path, const
     att_tokenizer *tokenizer;
     ATT_TRY(att_model_metadata(file, path, "attend.tokenizer", &json));
     ATT_TRY(att_tokenizer_from_json(json, strlen(json), allocator, &tokenizer));
-    ATT_TRY(att_language_assemble(recipe, tokenizer, 0, exec, allocator, out));
+    ATT_TRY(att_language_assemble(recipe, tokenizer, ATT_PARAMS_ZERO, exec, allocator, out));
     att_status status = att_model_weights(file, path, att_transformer_params((*out)->model));
     const char *words = att_file_metadata(file, ATT_WORDS_KEY);
     if (status == ATT_OK && words) status = att_words_from_text(words, allocator, &(*out)->words);

@@ -19,7 +19,7 @@ static att_status load_network(att_model *m, const att_file *file, const char *p
     const char *most = att_file_metadata(file, "attend.max_tokens");
     m->most = most ? atoll(most) : 0;
     if (m->most < 2 || m->most > config.context) m->most = config.context;
-    ATT_TRY(att_transformer_create(&config, 0, 0, m->allocator, &m->network));
+    ATT_TRY(att_transformer_create(&config, 0, ATT_PARAMS_ZERO, m->allocator, &m->network));
     ATT_TRY(att_model_weights(file, path, att_transformer_params(m->network)));
     return att_tape_create(&m->exec, m->allocator, &m->tape);
 }

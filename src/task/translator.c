@@ -130,7 +130,7 @@ static att_status load_model(const att_file *file, const char *path, const att_r
     ATT_TRY(check_roles(path, "source", source));
     ATT_TRY(check_roles(path, "target", target));
     ATT_TRY(att_pair_model_create(recipe, att_model_vocabulary(file, recipe, source),
-                                  att_model_vocabulary(file, recipe, target), 0, allocator, out));
+                                  att_model_vocabulary(file, recipe, target), ATT_PARAMS_ZERO, allocator, out));
     att_status status = att_model_weights(file, path, att_pair_model_params(out));
     if (status != ATT_OK) att_pair_model_destroy(out);
     return status;

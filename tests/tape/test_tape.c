@@ -124,6 +124,12 @@ static void initial_numbers(void **state)
         memcpy(kept, v, sizeof kept);
         assert_null(att_params_gradients(params));
         att_params_destroy(params);
+        assert_ok(att_params_create(NULL, &params));
+        assert_ok(att_params_add(params, "p", 1, (int64_t[]){4}, ATT_INIT_ONE, 0, &p));
+        assert_ok(att_params_allocate(params, 9, ATT_PARAMS_ZERO));
+        for (int i = 0; i < 4; i++) assert_true(((const float *)att_parameter_value(p)->data)[i] == 0);
+        assert_null(att_params_gradients(params));
+        att_params_destroy(params);
     }
 }
 

@@ -141,6 +141,12 @@ static void put(const att_gemm8_block *g, int64_t row, int64_t m, int64_t n, int
             for (int64_t j = 0; j < cols; j++) c[i * g->c_row + j * g->c_col] = dense[i * NR + j];
 }
 
+/* Part i of n of the panel that comes next, before each tile of the panel at work. */
+static void ask_for(const int8_t *panel, int64_t bytes, int64_t i, int64_t n)
+{
+    for (int64_t at = bytes * i / n; at < bytes * (i + 1) / n; at += 64) __builtin_prefetch(panel + at, 0, 2);
+}
+
 static void block(const att_gemm8_block *g)
 {
     float dense[MR * NR];
@@ -154,6 +160,7 @@ static void block(const att_gemm8_block *g)
                              .step = g->step + row,
                              .scale = g->scale + n,
                              .b = g->b + n * 2 * g->pairs};
+            if (tiles > 1 && n + NR < g->cols) ask_for(t.b + NR * 2 * g->pairs, NR * 2 * g->pairs, i, tiles);
             tile(m, dense, &t);
             put(g, row, m, n, g->cols - n < NR ? g->cols - n : NR, dense);
             row += m;
