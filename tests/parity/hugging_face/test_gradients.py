@@ -12,6 +12,13 @@ from transformers import BertConfig, BertForMaskedLM, GPT2Config, GPT2LMHeadMode
 IGNORED = -100
 
 
+@pytest.fixture(autouse=True)
+def recorded():
+    """Other files of this folder switch gradients off for the whole process."""
+    with torch.enable_grad():
+        yield
+
+
 def compare(attend, load, folder, theirs, logits, labels, **mine):
     """Each tensor relative to its own largest number. Where mathematics says 0, as for biases of keys (they move all
     scores of a row alike), both are noise: there relative to the largest of all."""
