@@ -208,7 +208,8 @@ att_status att_generate(att_language *l, const att_generate_options *o, att_text
                         int (*piece)(void *ctx, att_text text), void *ctx)
 {
     const att_transformer_config *c = att_transformer_configuration(l->model);
-    writer w = {.l = l, .o = o, .V = c->target_vocabulary, .context = c->context};
+    int64_t V = att_tokenizer_size(l->tokenizer); /* words that only pad the model's vocabulary are never written */
+    writer w = {.l = l, .o = o, .V = V, .context = c->context};
     w.end = att_tokenizer_role(l->tokenizer, ATT_ROLE_EOS);
     *out = (att_generated){0};
     ATT_TRY(check(l, o));

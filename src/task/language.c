@@ -16,13 +16,13 @@ bool att_language_has_lines(const att_language *l)
 }
 
 /* A tokeniser without a mask token: the model has one word more. */
-static int64_t vocabulary(const att_language *l)
+static int64_t least_vocabulary(const att_language *l)
 {
     int64_t size = att_tokenizer_size(l->tokenizer);
     return size + (att_language_masks(l) && l->mask == size);
 }
 
-static att_status build(att_language *l, const att_recipe *recipe, int with_gradients)
+static att_status build(att_language *l, const att_recipe *recipe, int64_t vocabulary, int with_gradients)
 {
     att_transformer_config config;
     ATT_TRY(att_options_copy(att_recipe_options(), &l->recipe, recipe));
@@ -32,13 +32,18 @@ static att_status build(att_language *l, const att_recipe *recipe, int with_grad
     l->mask = att_tokenizer_role(l->tokenizer, ATT_ROLE_MASK);
     if (l->mask < 0) l->mask = (int32_t)att_tokenizer_size(l->tokenizer);
     att_recipe_transformer(recipe, &config);
-    config.source_vocabulary = config.target_vocabulary = vocabulary(l);
+    int64_t least = least_vocabulary(l);
+    ATT_REQUIRE(vocabulary == 0 || vocabulary >= least, ATT_E_FORMAT,
+                "the model knows %lld words, its tokeniser %lld: expected no more than the model",
+                (long long)vocabulary, (long long)least);
+    config.source_vocabulary = config.target_vocabulary = vocabulary ? vocabulary : least;
     ATT_TRY(att_transformer_create(&config, (uint64_t)recipe->train.seed, with_gradients, l->allocator, &l->model));
     return att_tape_create(&l->exec, l->allocator, &l->tape);
 }
 
-att_status att_language_assemble(const att_recipe *recipe, att_tokenizer *tokenizer, int with_gradients,
-                                 const att_exec *exec, const att_allocator *allocator, att_language **out)
+att_status att_language_assemble(const att_recipe *recipe, att_tokenizer *tokenizer, int64_t vocabulary,
+                                 int with_gradients, const att_exec *exec, const att_allocator *allocator,
+                                 att_language **out)
 {
     void *block = NULL;
     *out = NULL;
@@ -50,7 +55,7 @@ att_status att_language_assemble(const att_recipe *recipe, att_tokenizer *tokeni
     att_language *l = block;
     *l = (att_language){.allocator = allocator, .tokenizer = tokenizer};
     if (exec) l->exec = *exec;
-    status = build(l, recipe, with_gradients);
+    status = build(l, recipe, vocabulary, with_gradients);
     if (status != ATT_OK) {
         att_language_destroy(l);
         return status;
@@ -62,7 +67,7 @@ att_status att_language_assemble(const att_recipe *recipe, att_tokenizer *tokeni
 att_status att_language_create(const att_recipe *recipe, att_tokenizer *tokenizer, const att_exec *exec,
                                const att_allocator *allocator, att_language **out)
 {
-    return att_language_assemble(recipe, tokenizer, 0, exec, allocator, out);
+    return att_language_assemble(recipe, tokenizer, 0, 0, exec, allocator, out);
 }
 
 void att_language_destroy(att_language *l)
@@ -105,7 +110,8 @@ static att_status load_with_recipe(const att_file *file, const char *path, const
     att_tokenizer *tokenizer;
     ATT_TRY(att_model_metadata(file, path, "attend.tokenizer", &json));
     ATT_TRY(att_tokenizer_from_json(json, strlen(json), allocator, &tokenizer));
-    ATT_TRY(att_language_assemble(recipe, tokenizer, ATT_PARAMS_ZERO, exec, allocator, out));
+    int64_t vocabulary = att_model_vocabulary(file, recipe, tokenizer);
+    ATT_TRY(att_language_assemble(recipe, tokenizer, vocabulary, ATT_PARAMS_ZERO, exec, allocator, out));
     att_status status = att_model_weights(file, path, att_transformer_params((*out)->model));
     const char *words = att_file_metadata(file, ATT_WORDS_KEY);
     if (status == ATT_OK && words) status = att_words_from_text(words, allocator, &(*out)->words);

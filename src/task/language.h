@@ -17,9 +17,11 @@ struct att_language {
     att_words *words; /* that exist, of a model of a dictionary; else NULL */
 };
 
-/* From its parts; the tokeniser is owned from then on, also on failure. `recipe` is copied. */
-att_status att_language_assemble(const att_recipe *recipe, att_tokenizer *tokenizer, int with_gradients,
-                                 const att_exec *exec, const att_allocator *allocator, att_language **out);
+/* From its parts; the tokeniser is owned from then on, also on failure. `recipe` is copied. `vocabulary`: the model's
+ * words, at least the tokeniser's (some models are padded); 0: those. */
+att_status att_language_assemble(const att_recipe *recipe, att_tokenizer *tokenizer, int64_t vocabulary,
+                                 int with_gradients, const att_exec *exec, const att_allocator *allocator,
+                                 att_language **out);
 bool att_language_masks(const att_language *l);
 /* Each text is a line that an end-of-text token ends. */
 bool att_language_has_lines(const att_language *l);

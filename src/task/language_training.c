@@ -82,7 +82,7 @@ static att_status prepare(training *j, int resume)
     ATT_TRY(att_texts_of_recipe(r, "valid", &j->valid_texts));
     ATT_TRY(resume ? att_run_resume(&j->run, &tokenizer, &same)
                    : att_run_tokenizer(r, "training text", j->texts.text, j->texts.count, &tokenizer));
-    ATT_TRY(att_language_assemble(r, tokenizer, 1, &j->run.exec, NULL, &j->l));
+    ATT_TRY(att_language_assemble(r, tokenizer, 0, 1, &j->run.exec, NULL, &j->l));
     ATT_TRY(att_windows_create(j->l, &j->texts, &j->train));
     ATT_TRY(att_windows_create(j->l, &j->valid_texts, &j->valid));
     j->B = att_max64(1, att_min64(r->run.batch_sentences, r->run.batch_tokens / j->train.T));

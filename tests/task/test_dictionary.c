@@ -296,7 +296,7 @@ static void every_token_counts_once(void **state)
         make_recipe(&r, "run");
         r.transformer.context = contexts[c];
         assert_ok(att_texts_of_recipe(&r, "train", &texts));
-        assert_ok(att_language_assemble(&r, l->tokenizer, 0, NULL, NULL, &other));
+        assert_ok(att_language_assemble(&r, l->tokenizer, 0, 0, NULL, NULL, &other));
         l->tokenizer = NULL;
         assert_ok(att_windows_create(other, &texts, &w));
         assert_int_equal(w.lines, ROWS);

@@ -65,17 +65,23 @@ def test_gpt2(attend, load, tmp_path, size):
     assert torch.equal(again(torch.tensor(ids)).logits, want)
 
 
-def test_gpt2_with_its_tokeniser_continues_a_text(attend, tmp_path):
+@pytest.mark.parametrize("padding", [0, 14])
+def test_gpt2_with_its_tokeniser_continues_a_text(attend, tmp_path, padding):
+    """Also where the model's vocabulary is padded beyond its tokeniser's; padding is never written."""
     lines = list(hard_text.mixture(300, 5))
     tokenizer = ByteLevelBPETokenizer()
     tokenizer.train_from_iterator(lines, vocab_size=400, special_tokens=["<|endoftext|>"], show_progress=False)
-    config = GPT2Config(vocab_size=400, bos_token_id=0, eos_token_id=0, **GPT2[1])
+    config = GPT2Config(vocab_size=400 + padding, bos_token_id=0, eos_token_id=0, **GPT2[1])
     theirs = make(GPT2LMHeadModel, config, tmp_path / "theirs")
+    with torch.no_grad():
+        theirs.transformer.wte.weight[400:] *= 9  # padding that would win often
+    theirs.save_pretrained(tmp_path / "theirs")
     tokenizer.save_model(str(tmp_path / "theirs"))
     attend("convert", "theirs", "-o", "mine.att")
     prompt = "Hello world, don't"
     ids = torch.tensor([tokenizer.encode(prompt).ids])
-    want = theirs.generate(ids, max_new_tokens=12, do_sample=False, pad_token_id=0, suppress_tokens=[0])[0, ids.shape[1]:]
+    never = [0, *range(400, 400 + padding)]
+    want = theirs.generate(ids, max_new_tokens=12, do_sample=False, pad_token_id=0, suppress_tokens=never)[0, ids.shape[1]:]
     got = attend("generate", "mine.att", "--prompt", prompt, "--temperature", 0, "--max-tokens", 12, "--json")
     assert json.loads(got)["text"] == tokenizer.decode(want.tolist())
 
