@@ -50,7 +50,7 @@ def pytorch(operands, shape):
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("attend")
-    parser.add_argument("--library", action="append", default=[])
+    parser.add_argument("--library", action="append", default=[], dest="libraries")
     parser.add_argument("--torch", action="store_true")
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--rounds", type=int, default=5)
@@ -65,7 +65,7 @@ def main():
         operands = [random.random((batch, M, K), np.float32),
                     random.random((batch, N, K) if transposed else (batch, K, N), np.float32),
                     np.zeros((batch, M, N), np.float32)]
-        peers = {spec.split("=", 1)[0]: library(spec.split("=", 1)[1], operands, shape) for spec in a.library}
+        peers = {spec.split("=", 1)[0]: library(spec.split("=", 1)[1], operands, shape) for spec in a.libraries}
         if a.torch:
             import torch
             torch.set_num_threads(a.threads)

@@ -21,7 +21,8 @@ def median_ms(call, runs):
 
 
 def compare(attend, arguments, peers, rounds=5, runs=5, threads=2):
-    """Prints and returns a line of JSON: medians of all rounds, and the ratio of each peer's time to attend's.
+    """Prints and returns a line of JSON: medians of all rounds, and the ratio of each peer's time to attend's, median
+    and least.
     `arguments` are those of `attend bench`, `peers` maps names to calls."""
     command = [attend, "bench", *arguments, "--threads", str(threads), "--runs", str(runs), "--json"]
     ours, theirs = [], {name: [] for name in peers}
@@ -40,6 +41,7 @@ def compare(attend, arguments, peers, rounds=5, runs=5, threads=2):
     line["workspace_MiB"] = round(ours[0]["workspace_bytes"] / 2**20, 2)
     for name, times in theirs.items():
         line[name + "_ms"] = round(statistics.median(times), 4)
-        line[name + "_ratio"] = round(statistics.median(t / m for t, m in zip(times, ms)), 2)
+        ratios = [t / m for t, m in zip(times, ms)]
+        line[name + "_ratio"], line[name + "_least"] = round(statistics.median(ratios), 2), round(min(ratios), 2)
     print(json.dumps(line), flush=True)
     return line

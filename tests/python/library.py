@@ -64,8 +64,8 @@ class Library:
 
 
 class Tokenizer:
-    def __init__(self, library, handle):
-        self.library, self.call, self.handle = library, library.call, handle
+    def __init__(self, owner, handle):
+        self.owner, self.call, self.handle = owner, owner.call, handle
         self.ids, self.n = numpy.zeros(1 << 16, numpy.int32), ctypes.c_int64()
 
     def __del__(self):
@@ -79,7 +79,7 @@ class Tokenizer:
         data = text if isinstance(text, bytes) else text.encode()
         if len(self.ids) < 2 * len(data) + 16:
             self.ids = numpy.zeros(3 * len(data) + 16, numpy.int32)
-        self.library.check(self.call.att_tokenizer_encode(
+        self.owner.check(self.call.att_tokenizer_encode(
             self.handle, data, ctypes.c_size_t(len(data)), self.ids.ctypes.data_as(ctypes.c_void_p),
             ctypes.c_int64(len(self.ids)), ctypes.byref(self.n)))
         return self.ids[:self.n.value].tolist()
@@ -89,7 +89,7 @@ class Tokenizer:
         texts = [Text(x.encode(), len(x.encode())) if x is not None else None for x in (first, second)]
         pointers = [ctypes.byref(x) if x is not None else None for x in texts]
         segments = numpy.zeros_like(self.ids)
-        self.library.check(self.call.att_tokenizer_encode_pair(
+        self.owner.check(self.call.att_tokenizer_encode_pair(
             self.handle, *pointers, ctypes.c_int64(most), self.ids.ctypes.data_as(ctypes.c_void_p),
             segments.ctypes.data_as(ctypes.c_void_p), ctypes.c_int64(len(self.ids)), ctypes.byref(self.n)))
         return self.ids[:self.n.value].tolist(), segments[:self.n.value].tolist()
@@ -97,14 +97,14 @@ class Tokenizer:
     def decode(self, ids):
         ids = numpy.asarray(ids, numpy.int32)
         out, size = ctypes.create_string_buffer(64 * len(ids) + 64), ctypes.c_size_t()
-        self.library.check(self.call.att_tokenizer_decode(
+        self.owner.check(self.call.att_tokenizer_decode(
             self.handle, ids.ctypes.data_as(ctypes.c_void_p), ctypes.c_int64(len(ids)), out,
             ctypes.c_size_t(len(out)), ctypes.byref(size)))
         return out.raw[:size.value].decode()
 
     def to_json(self):
         text = ctypes.c_void_p()
-        self.library.check(self.call.att_tokenizer_to_json(self.handle, ctypes.byref(text)))
+        self.owner.check(self.call.att_tokenizer_to_json(self.handle, ctypes.byref(text)))
         copy = ctypes.string_at(text)
         self.call.att_text_free(None, text)
         return copy
@@ -113,7 +113,7 @@ class Tokenizer:
         return self.call.att_tokenizer_role(self.handle, role)
 
     def write(self, folder):
-        self.library.check(self.call.att_tokenizer_write(self.handle, str(folder).encode()))
+        self.owner.check(self.call.att_tokenizer_write(self.handle, str(folder).encode()))
 
 
 class View(ctypes.Structure):
