@@ -1,43 +1,8 @@
 /* Models of a dictionary: rows become entries, entries become windows, and what is invented is new and whole. */
-#define _GNU_SOURCE
-#include "harness.h"
-
-#include <dirent.h>
-#include <unistd.h>
+#include "scratch.h"
 
 #include "task/entries.h"
 #include "task/language.h"
-
-static char folder[160];
-
-static const char *path_of(const char *name)
-{
-    static char path[4][300];
-    static int turn;
-    turn = (turn + 1) % 4;
-    snprintf(path[turn], sizeof path[turn], "%s/%s", folder, name);
-    return path[turn];
-}
-
-static void remove_folder_of(const char *path)
-{
-    DIR *d = opendir(path);
-    for (struct dirent *e; d && (e = readdir(d));) {
-        char file[600];
-        snprintf(file, sizeof file, "%s/%s", path, e->d_name);
-        unlink(file);
-    }
-    if (d) closedir(d);
-    rmdir(path);
-}
-
-static void write_file(const char *name, const char *text)
-{
-    FILE *f = fopen(path_of(name), "w");
-    assert_non_null(f);
-    fputs(text, f);
-    assert_int_equal(fclose(f), 0);
-}
 
 /* Three of twelve syllables make a word; half of the entries have an example. */
 enum { ROWS = 500 };
@@ -50,9 +15,8 @@ static void write_word(int64_t i, char out[16])
 static int write_rows(void **state)
 {
     (void)state;
-    snprintf(folder, sizeof folder, "%s/attend-dictionary-XXXXXX", scratch_folder());
-    if (!mkdtemp(folder)) return -1;
-    FILE *f = fopen(path_of("rows"), "w");
+    if (scratch_create() != 0) return -1;
+    FILE *f = fopen(scratch_path("rows"), "w");
     for (int64_t i = 0; f && i < ROWS; i++) {
         char word[16];
         write_word(i, word);
@@ -66,10 +30,7 @@ static int write_rows(void **state)
 static int remove_all(void **state)
 {
     (void)state;
-    remove_folder_of(path_of("run"));
-    remove_folder_of(path_of("text-run"));
-    remove_folder_of(folder);
-    return 0;
+    return scratch_destroy();
 }
 
 static void make_recipe(att_recipe *r, const char *run)
@@ -98,8 +59,8 @@ static void make_recipe(att_recipe *r, const char *run)
     assert_ok(att_options_init(att_recipe_options(), r));
     for (size_t i = 0; i < sizeof more / sizeof *more; i++)
         assert_ok(att_options_set(att_recipe_options(), r, more[i]));
-    snprintf(set[0], sizeof set[0], "data.folder=%s", folder);
-    snprintf(set[1], sizeof set[1], "train.folder=%s", path_of(run));
+    snprintf(set[0], sizeof set[0], "data.folder=%s", scratch_name());
+    snprintf(set[1], sizeof set[1], "train.folder=%s", scratch_path(run));
     for (int i = 0; i < 2; i++) assert_ok(att_options_set(att_recipe_options(), r, set[i]));
 }
 
@@ -115,7 +76,7 @@ static att_language *trained(void)
         att_options_free(att_recipe_options(), &r);
         done = true;
     }
-    snprintf(path, sizeof path, "%s/last.att", path_of("run"));
+    snprintf(path, sizeof path, "%s/last.att", scratch_path("run"));
     assert_ok(att_language_load(path, NULL, NULL, &l));
     return l;
 }
@@ -268,12 +229,12 @@ static void an_entry_is_measured_alone(void **state)
     double bits = 0;
     size_t bytes = 0;
     att_language_score s;
-    write_file("three", rows);
+    scratch_write("three", rows, strlen(rows));
     for (int i = 0; i < 3; i++) {
         bits += bits_of(l, text_of(lines[i]));
         bytes += strlen(lines[i]) + 1;
     }
-    assert_ok(att_language_evaluate(l, path_of("three"), 0, &s));
+    assert_ok(att_language_evaluate(l, scratch_path("three"), 0, &s));
     assert_int_equal(s.bytes, bytes);
     assert_int_equal(s.tokens, bytes); /* characters, and an end each */
     if (!(fabs(s.bits_per_byte * (double)bytes - bits) <= 1e-4 * bits))
@@ -469,7 +430,7 @@ static void refused(void **state)
     r.train.steps = r.train.validate_every = 1;
     r.data.unit = ATT_UNIT_LINES;
     assert_ok(att_train_language(&r, NULL, 0, NULL));
-    snprintf(path, sizeof path, "%s/last.att", path_of("text-run"));
+    snprintf(path, sizeof path, "%s/last.att", scratch_path("text-run"));
     assert_ok(att_language_load(path, NULL, NULL, &l));
     assert_null(att_language_words(l));
     refuse(l, &(att_invent_options){0}, ATT_E_UNSUPPORTED, "not trained on a dictionary");
@@ -479,17 +440,6 @@ static void refused(void **state)
     assert_int_equal(att_train_language(&r, NULL, 0, NULL), ATT_E_UNSUPPORTED);
     assert_non_null(strstr(att_last_error(), "data.unit: entries"));
     att_options_free(att_recipe_options(), &r);
-}
-
-static char *read_all(const char *path, size_t *bytes)
-{
-    enum { MOST = 1 << 21 };
-    FILE *f = fopen(path, "rb");
-    if (!f) fail_msg("%s is missing", path);
-    char *text = malloc(MOST);
-    *bytes = fread(text, 1, MOST, f);
-    fclose(f);
-    return text;
 }
 
 static int stop_at_three(void *ctx, const att_train_progress *p)
@@ -513,11 +463,11 @@ static void a_run_continues(void **state)
         r.train.steps = 6;
         if (way == 2) assert_int_equal(att_train_language(&r, &exec, 0, &hooks), ATT_E_INTERRUPTED);
         assert_ok(att_train_language(&r, &exec, way == 2, NULL));
-        snprintf(path, sizeof path, "%s/last.att", path_of("ways"));
-        content[way] = read_all(path, &bytes[way]);
+        snprintf(path, sizeof path, "%s/last.att", scratch_path("ways"));
+        content[way] = scratch_read(path, &bytes[way]);
         assert_int_equal(bytes[way], bytes[0]);
         assert_memory_equal(content[way], content[0], bytes[0]);
-        remove_folder_of(path_of("ways"));
+        assert_int_equal(scratch_remove(scratch_path("ways")), 0);
         att_options_free(att_recipe_options(), &r);
     }
     for (int way = 0; way < 3; way++) free(content[way]);

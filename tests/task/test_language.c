@@ -1,58 +1,15 @@
 /* Language models, from training to the text they write: small models of characters, and sampling by itself. */
-#define _GNU_SOURCE
-#include "harness.h"
-
-#include <dirent.h>
-#include <unistd.h>
+#include "scratch.h"
 
 #include "allocator.h"
 #include "task/language.h"
-
-static char folder[] = "/dev/shm/attend-language-XXXXXX";
-
-static const char *path_of(const char *name)
-{
-    static char path[4][128];
-    static int turn;
-    turn = (turn + 1) % 4;
-    snprintf(path[turn], sizeof path[turn], "%s/%s", folder, name);
-    return path[turn];
-}
-
-static char *read_all(const char *path, size_t *bytes)
-{
-    enum { MOST = 1 << 21 };
-    FILE *f = fopen(path, "rb");
-    if (!f) fail_msg("%s is missing", path);
-    char *text = malloc(MOST);
-    *bytes = fread(text, 1, MOST, f);
-    fclose(f);
-    return text;
-}
-
-static void empty(const char *where)
-{
-    DIR *d = opendir(where);
-    for (struct dirent *e; d && (e = readdir(d));) {
-        char path[600];
-        snprintf(path, sizeof path, "%s/%s", where, e->d_name);
-        unlink(path);
-    }
-    if (d) closedir(d);
-}
-
-static void remove_run(const char *name)
-{
-    empty(path_of(name));
-    rmdir(path_of(name));
-}
 
 /* A text that a small model learns by heart, as lines. */
 static int write_text(void **state)
 {
     (void)state;
-    if (!mkdtemp(folder) && !mkdtemp(strcpy(folder, "/tmp/attend-language-XXXXXX"))) return -1;
-    FILE *f = fopen(path_of("text"), "w");
+    if (scratch_create() != 0) return -1;
+    FILE *f = fopen(scratch_path("text"), "w");
     for (int i = 0; f && i < 300; i++) fputs("the cat sat on the mat\n", f);
     return f && fclose(f) == 0 ? 0 : -1;
 }
@@ -60,10 +17,7 @@ static int write_text(void **state)
 static int remove_folder(void **state)
 {
     (void)state;
-    remove_run("gpt");
-    remove_run("bert");
-    empty(folder);
-    return rmdir(folder);
+    return scratch_destroy();
 }
 
 static void make_recipe(att_recipe *r, const char *task, const char *run, const char *unit)
@@ -72,10 +26,10 @@ static void make_recipe(att_recipe *r, const char *task, const char *run, const 
     int n = 0;
     assert_ok(att_options_init(att_recipe_options(), r));
     snprintf(set[n++], sizeof *set, "task=%s", task);
-    snprintf(set[n++], sizeof *set, "data.folder=%s", folder);
+    snprintf(set[n++], sizeof *set, "data.folder=%s", scratch_name());
     snprintf(set[n++], sizeof *set, "data.train=text");
     snprintf(set[n++], sizeof *set, "data.unit=%s", unit);
-    snprintf(set[n++], sizeof *set, "train.folder=%s", path_of(run));
+    snprintf(set[n++], sizeof *set, "train.folder=%s", scratch_path(run));
     static const char *const more[] = {
         "text.tokenizer=char",    "text.normalise=none",     "model.kind=transformer", "model.width=16",
         "model.heads=2",          "model.positions=learned", "model.context=24",       "model.tied=true",
@@ -104,7 +58,7 @@ static att_language *trained(const char *task, const char *run)
         done[masked] = true;
     }
     char path[160];
-    snprintf(path, sizeof path, "%s/last.att", path_of(run));
+    snprintf(path, sizeof path, "%s/last.att", scratch_path(run));
     assert_ok(att_language_load(path, NULL, NULL, &l));
     return l;
 }
@@ -140,14 +94,14 @@ static void same_checkpoints(void **state)
             att_training_hooks hooks = {.progress = stop_at_three};
             if (way == 3) assert_int_equal(att_train_language(&r, &exec, 0, &hooks), ATT_E_INTERRUPTED);
             assert_ok(att_train_language(&r, &exec, way == 3, NULL));
-            char *got = read_all(path_of("ways/last.att"), &n);
+            char *got = scratch_read(scratch_path("ways/last.att"), &n);
             if (!want) {
                 want = got;
                 bytes = n;
             }
             if (n != bytes || memcmp(got, want, n) != 0) fail_msg("last.att differs (way %d)", way);
             if (got != want) free(got);
-            remove_run("ways");
+            assert_int_equal(scratch_remove(scratch_path("ways")), 0);
         }
         free(want);
         att_options_free(att_recipe_options(), &r);
@@ -277,7 +231,7 @@ static void no_allocation_a_token(void **state)
         att_generated g;
         test_allocator_init(&books, 0);
         allocations a = {.books = &books};
-        assert_ok(att_language_load(path_of("gpt/last.att"), NULL, &books.allocator, &l));
+        assert_ok(att_language_load(scratch_path("gpt/last.att"), NULL, &books.allocator, &l));
         assert_ok(att_params_round_weights(att_transformer_params(att_language_model(l)), kinds[kind]));
         att_generate_options o = {.ignore_end = 1, .temperature = 1};
         assert_ok(att_generate(l, &o, text_of(""), &g, on_counted_piece, &a));
@@ -337,7 +291,7 @@ static void refused(void **state)
     int64_t masks;
     assert_int_equal(att_fill_masks(l, text_of("a [MASK]"), 1, 1, f, &masks), ATT_E_UNSUPPORTED);
     att_language_destroy(l);
-    assert_int_equal(att_language_load(path_of("text"), NULL, NULL, &l), ATT_E_FORMAT);
+    assert_int_equal(att_language_load(scratch_path("text"), NULL, NULL, &l), ATT_E_FORMAT);
     assert_null(l);
 }
 
@@ -393,8 +347,8 @@ static void measured(void **state)
     (void)state;
     att_language *l = trained("language-model", "gpt");
     att_language_score all, some;
-    assert_ok(att_language_evaluate(l, path_of("text"), 0, &all));
-    assert_ok(att_language_evaluate(l, path_of("text"), 3, &some));
+    assert_ok(att_language_evaluate(l, scratch_path("text"), 0, &all));
+    assert_ok(att_language_evaluate(l, scratch_path("text"), 3, &some));
     assert_int_equal(all.tokens, 300 * 23 - 1); /* every token but the first */
     assert_int_equal(all.bytes, 300 * 23);
     assert_int_equal(some.tokens, 3 * 24);
@@ -428,7 +382,7 @@ static void filled(void **state)
     att_generated g;
     assert_int_equal(att_generate(l, &(att_generate_options){0}, text_of("a"), &g, NULL, NULL), ATT_E_UNSUPPORTED);
     att_language_score s;
-    assert_ok(att_language_evaluate(l, path_of("text"), 0, &s));
+    assert_ok(att_language_evaluate(l, scratch_path("text"), 0, &s));
     assert_true(s.tokens > 700 && s.tokens < 1300 && s.bytes == 0); /* 15 % of 6900 */
     att_language_destroy(l);
 }

@@ -1,9 +1,5 @@
 /* Translating, from training to the n-best list, by a small date translator. */
-#define _GNU_SOURCE
-#include "harness.h"
-
-#include <dirent.h>
-#include <unistd.h>
+#include "scratch.h"
 
 #include "allocator.h"
 #include "task/steps.h"
@@ -12,57 +8,15 @@ enum { LINES = 23 };
 
 /* ---- the date translator, trained once ---- */
 
-static char folder[] = "/dev/shm/attend-task-XXXXXX";
 static att_recipe recipe;
 static att_pairs dates;
-
-static const char *path_of(const char *name)
-{
-    static char path[2][96];
-    static int turn;
-    turn = !turn;
-    snprintf(path[turn], sizeof path[turn], "%s/%s", folder, name);
-    return path[turn];
-}
-
-static char *read_all(const char *path, size_t *bytes)
-{
-    enum { MOST = 1 << 21 };
-    FILE *f = fopen(path, "rb");
-    if (!f) fail_msg("%s is missing", path);
-    char *text = malloc(MOST);
-    *bytes = fread(text, 1, MOST, f);
-    assert_true(*bytes < MOST);
-    fclose(f);
-    return text;
-}
-
-static void write_all(const char *name, const char *text, size_t bytes)
-{
-    FILE *f = fopen(path_of(name), "wb");
-    assert_non_null(f);
-    assert_int_equal(fwrite(text, 1, bytes, f), bytes);
-    assert_int_equal(fclose(f), 0);
-}
-
-static void empty(const char *where)
-{
-    DIR *d = opendir(where);
-    for (struct dirent *e; d && (e = readdir(d));) {
-        char path[600];
-        snprintf(path, sizeof path, "%s/%s", where, e->d_name);
-        unlink(path);
-    }
-    if (d) closedir(d);
-}
 
 static int remove_folder(void **state)
 {
     (void)state;
     att_pairs_free(&dates);
     att_options_free(att_recipe_options(), &recipe);
-    empty(folder);
-    return rmdir(folder);
+    return scratch_destroy();
 }
 
 static int train_once(void **state)
@@ -76,8 +30,8 @@ static int train_once(void **state)
         "decode.max_length=20"};
     char where[128];
     (void)state;
-    if (!mkdtemp(folder) && !mkdtemp(strcpy(folder, "/tmp/attend-task-XXXXXX"))) return -1;
-    snprintf(where, sizeof where, "train.folder=%s", folder);
+    if (scratch_create() != 0) return -1;
+    snprintf(where, sizeof where, "train.folder=%s", scratch_name());
     if (att_options_init(att_recipe_options(), &recipe) != ATT_OK) return -1;
     for (size_t i = 0; i < sizeof settings / sizeof *settings; i++)
         if (att_options_set(att_recipe_options(), &recipe, settings[i]) != ATT_OK) return -1;
@@ -89,7 +43,7 @@ static int train_once(void **state)
 static att_translator *load(const char *name, int threads)
 {
     att_translator *t;
-    assert_ok(att_translator_load(path_of(name), &(att_exec){.threads = threads}, NULL, &t));
+    assert_ok(att_translator_load(scratch_path(name), &(att_exec){.threads = threads}, NULL, &t));
     return t;
 }
 
@@ -109,7 +63,7 @@ static void same_checkpoints(void **state)
     char where[128], *want = NULL;
     size_t bytes = 0, n;
     assert_ok(att_options_copy(att_recipe_options(), &r, &recipe));
-    snprintf(where, sizeof where, "train.folder=%s/ways", folder);
+    snprintf(where, sizeof where, "train.folder=%s", scratch_path("ways"));
     assert_ok(att_options_set(att_recipe_options(), &r, where));
     r.train.steps = 5;
     r.train.validate_every = 2;
@@ -118,16 +72,15 @@ static void same_checkpoints(void **state)
         att_training_hooks hooks = {.progress = stop_at_three};
         if (way == 3) assert_int_equal(att_train_translator(&r, &exec, 0, &hooks), ATT_E_INTERRUPTED);
         assert_ok(att_train_translator(&r, &exec, way == 3, NULL));
-        char *got = read_all(path_of("ways/last.att"), &n);
+        char *got = scratch_read(scratch_path("ways/last.att"), &n);
         if (!want) {
             want = got;
             bytes = n;
         }
         if (n != bytes || memcmp(got, want, n) != 0) fail_msg("last.att differs (way %d)", way);
         if (got != want) free(got);
-        empty(path_of("ways"));
+        assert_int_equal(scratch_remove(scratch_path("ways")), 0);
     }
-    assert_int_equal(rmdir(path_of("ways")), 0);
     free(want);
     att_options_free(att_recipe_options(), &r);
 }
@@ -339,8 +292,8 @@ static void round_trip(void **state)
     att_translate_options o = {.beam = 2, .n_best = 1, .max_length = 12};
     att_translator *t = load("last.att", 1);
     size_t bytes;
-    char *text = read_all(path_of("last.att"), &bytes);
-    write_all("copy.att", text, bytes);
+    char *text = scratch_read(scratch_path("last.att"), &bytes);
+    scratch_write("copy.att", text, bytes);
     att_translator *copy = load("copy.att", 1);
     assert_true(att_translator_recipe(t)->data.synthetic_train == 900);
     assert_ok(att_translate(t, &o, dates.source, LINES, a, NULL, NULL));
@@ -358,21 +311,21 @@ static void damaged_files(void **state)
     (void)state;
     att_translator *t = NULL;
     size_t bytes;
-    char *text = read_all(path_of("best.att"), &bytes);
+    char *text = scratch_read(scratch_path("best.att"), &bytes);
     att_random r = {.seed = 2};
     for (int i = 0; i < 40; i++) {
-        write_all("cut.att", text, i < 12 ? (size_t)i : (size_t)att_random_below(&r, bytes));
-        assert_int_equal(att_translator_load(path_of("cut.att"), NULL, NULL, &t), ATT_E_FORMAT);
+        scratch_write("cut.att", text, i < 12 ? (size_t)i : (size_t)att_random_below(&r, bytes));
+        assert_int_equal(att_translator_load(scratch_path("cut.att"), NULL, NULL, &t), ATT_E_FORMAT);
         assert_null(t);
     }
     for (int i = 0; i < 40; i++) {
         size_t at = (size_t)att_random_below(&r, bytes);
         text[at] = (char)(text[at] ^ (1 << i % 8));
-        write_all("cut.att", text, bytes);
-        assert_int_equal(att_translator_load(path_of("cut.att"), NULL, NULL, &t), ATT_E_FORMAT);
+        scratch_write("cut.att", text, bytes);
+        assert_int_equal(att_translator_load(scratch_path("cut.att"), NULL, NULL, &t), ATT_E_FORMAT);
         text[at] = (char)(text[at] ^ (1 << i % 8));
     }
-    assert_int_equal(att_translator_load(path_of("none.att"), NULL, NULL, &t), ATT_E_MISSING);
+    assert_int_equal(att_translator_load(scratch_path("none.att"), NULL, NULL, &t), ATT_E_MISSING);
     free(text);
 }
 
@@ -394,7 +347,7 @@ static void foreign_files(void **state)
     att_file *f;
     att_named_view tensor[64];
     att_metadata metadata[KEYS];
-    assert_ok(att_file_open(path_of("best.att"), NULL, &f));
+    assert_ok(att_file_open(scratch_path("best.att"), NULL, &f));
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         int64_t n = 0, m = 0;
         att_translator *t = NULL;
@@ -409,8 +362,8 @@ static void foreign_files(void **state)
             if (k == cases[i].changed && !cases[i].to) continue;
             metadata[m++] = (att_metadata){key[k], k == cases[i].changed ? cases[i].to : att_file_metadata(f, key[k])};
         }
-        assert_ok(att_file_save(path_of("foreign.att"), tensor, n, metadata, m));
-        att_status status = att_translator_load(path_of("foreign.att"), NULL, NULL, &t);
+        assert_ok(att_file_save(scratch_path("foreign.att"), tensor, n, metadata, m));
+        att_status status = att_translator_load(scratch_path("foreign.att"), NULL, NULL, &t);
         if (status != cases[i].want)
             fail_msg("case %d: %s (%s)", (int)i, att_status_name(status), status ? att_last_error() : "loaded");
         assert_null(t);
@@ -457,7 +410,7 @@ static void failing_allocator(void **state)
         att_translation got[4];
         test_allocator books;
         test_allocator_init(&books, at);
-        status = att_translator_load(path_of("best.att"), NULL, &books.allocator, &t);
+        status = att_translator_load(scratch_path("best.att"), NULL, &books.allocator, &t);
         if (status == ATT_OK) {
             status = att_translate(t, &o, dates.source, 2, got, NULL, NULL);
             if (status == ATT_OK) att_translations_free(got, 4);

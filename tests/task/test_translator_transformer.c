@@ -1,45 +1,21 @@
 /* Translating with a Transformer: a small date translator, its search against a decoder without a cache, its weights.
  */
-#define _GNU_SOURCE
-#include "harness.h"
-
-#include <dirent.h>
-#include <unistd.h>
+#include "scratch.h"
 
 #include "allocator.h"
 #include "task/decoder.h"
 
 enum { LINES = 17, BEST = 3 };
 
-static char folder[] = "/dev/shm/attend-dates-XXXXXX";
 static att_recipe recipe;
 static att_pairs dates;
-
-static const char *path_of(const char *name)
-{
-    static char path[96];
-    snprintf(path, sizeof path, "%s/%s", folder, name);
-    return path;
-}
-
-static void empty(const char *where)
-{
-    DIR *d = opendir(where);
-    for (struct dirent *e; d && (e = readdir(d));) {
-        char path[600];
-        snprintf(path, sizeof path, "%s/%s", where, e->d_name);
-        unlink(path);
-    }
-    if (d) closedir(d);
-}
 
 static int remove_folder(void **state)
 {
     (void)state;
     att_pairs_free(&dates);
     att_options_free(att_recipe_options(), &recipe);
-    empty(folder);
-    return rmdir(folder);
+    return scratch_destroy();
 }
 
 static int train_once(void **state)
@@ -69,8 +45,8 @@ static int train_once(void **state)
                                            "decode.max_length=20"};
     char where[128];
     (void)state;
-    if (!mkdtemp(folder) && !mkdtemp(strcpy(folder, "/tmp/attend-dates-XXXXXX"))) return -1;
-    snprintf(where, sizeof where, "train.folder=%s", folder);
+    if (scratch_create() != 0) return -1;
+    snprintf(where, sizeof where, "train.folder=%s", scratch_name());
     if (att_options_init(att_recipe_options(), &recipe) != ATT_OK) return -1;
     for (size_t i = 0; i < sizeof settings / sizeof *settings; i++)
         if (att_options_set(att_recipe_options(), &recipe, settings[i]) != ATT_OK) return -1;
@@ -82,7 +58,7 @@ static int train_once(void **state)
 static att_translator *load(int threads)
 {
     att_translator *t;
-    assert_ok(att_translator_load(path_of("best.att"), &(att_exec){.threads = threads}, NULL, &t));
+    assert_ok(att_translator_load(scratch_path("best.att"), &(att_exec){.threads = threads}, NULL, &t));
     assert_null(att_translator_model(t));
     assert_non_null(att_translator_transformer(t));
     return t;
@@ -94,17 +70,6 @@ static int stop_at_three(void *ctx, const att_train_progress *p)
     return p->step == 3;
 }
 
-static char *read_all(const char *path, size_t *bytes)
-{
-    enum { MOST = 1 << 21 };
-    FILE *f = fopen(path, "rb");
-    if (!f) fail_msg("%s is missing", path);
-    char *text = malloc(MOST);
-    *bytes = fread(text, 1, MOST, f);
-    fclose(f);
-    return text;
-}
-
 /* The same bytes for any number of threads, and from a run that was stopped. */
 static void same_checkpoints(void **state)
 {
@@ -113,7 +78,7 @@ static void same_checkpoints(void **state)
     char where[128], *want = NULL;
     size_t bytes = 0, n;
     assert_ok(att_options_copy(att_recipe_options(), &r, &recipe));
-    snprintf(where, sizeof where, "train.folder=%s/ways", folder);
+    snprintf(where, sizeof where, "train.folder=%s", scratch_path("ways"));
     assert_ok(att_options_set(att_recipe_options(), &r, where));
     r.train.steps = 5;
     r.train.validate_every = 2;
@@ -122,16 +87,15 @@ static void same_checkpoints(void **state)
         att_training_hooks hooks = {.progress = stop_at_three};
         if (way == 3) assert_int_equal(att_train_translator(&r, &exec, 0, &hooks), ATT_E_INTERRUPTED);
         assert_ok(att_train_translator(&r, &exec, way == 3, NULL));
-        char *got = read_all(path_of("ways/last.att"), &n);
+        char *got = scratch_read(scratch_path("ways/last.att"), &n);
         if (!want) {
             want = got;
             bytes = n;
         }
         if (n != bytes || memcmp(got, want, n) != 0) fail_msg("last.att differs (way %d)", way);
         if (got != want) free(got);
-        empty(path_of("ways"));
+        assert_int_equal(scratch_remove(scratch_path("ways")), 0);
     }
-    assert_int_equal(rmdir(path_of("ways")), 0);
     free(want);
     att_options_free(att_recipe_options(), &r);
 }
@@ -294,7 +258,7 @@ static void no_allocation_a_step(void **state)
         int32_t ids[14] = {4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 4, ATT_TOKEN_EOS, ATT_TOKEN_EOS}, lengths[] = {7, 7};
         att_search_batch batch = {.ids = ids, .lengths = lengths, .B = 2, .Ts = 7};
         test_allocator_init(&books, 0);
-        assert_ok(att_translator_load(path_of("best.att"), NULL, &books.allocator, &t));
+        assert_ok(att_translator_load(scratch_path("best.att"), NULL, &books.allocator, &t));
         assert_ok(att_params_round_weights(att_translator_params(t), kinds[kind]));
         assert_ok(att_decoder_start(&d, t, &batch, 3, 60, true));
         steps(t, &d, 2);

@@ -1,7 +1,7 @@
 /* Training that is interrupted, killed and continued, and what is refused. */
 #include "train/toy.h"
 
-#include "harness.h"
+#include "scratch.h"
 
 #include <sys/stat.h>
 #include <unistd.h>
@@ -11,7 +11,7 @@
 static void assert_log(const toy *r, int64_t steps, int64_t every)
 {
     size_t bytes;
-    char *text = toy_read(toy_path(r, "log.jsonl"), &bytes), *line = text;
+    char *text = scratch_read(toy_path(r, "log.jsonl"), &bytes), *line = text;
     for (int64_t s = 1; s <= steps; s++)
         for (int validation = 0; validation <= (s % every == 0 || s == steps); validation++) {
             char want[32];
@@ -101,11 +101,11 @@ static void refused(void **state)
     assert_int_equal(toy_train(r, &toy_options, 1), ATT_E_MISSING);
     assert_ok(toy_train(r, &toy_options, 0));
     size_t bytes;
-    char *before = toy_read(toy_path(r, "last.att"), &bytes), *log = toy_read(toy_path(r, "log.jsonl"), &bytes);
+    char *before = scratch_read(toy_path(r, "last.att"), &bytes), *log = scratch_read(toy_path(r, "log.jsonl"), &bytes);
     assert_int_equal(toy_train(r, &toy_options, 0), ATT_E_VALUE);
     assert_non_null(strstr(att_last_error(), "last.att"));
     assert_non_null(strstr(att_last_error(), "--resume"));
-    char *after = toy_read(toy_path(r, "log.jsonl"), &bytes);
+    char *after = scratch_read(toy_path(r, "log.jsonl"), &bytes);
     assert_string_equal(log, after);
     rename(toy_path(r, "best.att"), toy_path(r, "last.att"));
     assert_int_equal(toy_train(r, &toy_options, 1), ATT_E_FORMAT);
@@ -150,7 +150,7 @@ static void unwritable(void **state)
     unlink(folder);
     snprintf(r->folder, sizeof r->folder, "%s/a/b", folder);
     assert_ok(toy_train(r, &toy_options, 0));
-    toy_remove(r->folder);
+    scratch_remove(r->folder);
     snprintf(r->folder, sizeof r->folder, "%s/a", folder);
     rmdir(r->folder);
     strcpy(r->folder, folder);

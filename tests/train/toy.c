@@ -1,9 +1,8 @@
 #define _GNU_SOURCE
 #include "train/toy.h"
 
-#include "harness.h"
+#include "scratch.h"
 
-#include <dirent.h>
 #include <unistd.h>
 
 const att_train_options toy_options = {.seed = 1,
@@ -34,36 +33,13 @@ const char *toy_path(const toy *r, const char *name)
     return path[turn];
 }
 
-char *toy_read(const char *path, size_t *bytes)
-{
-    FILE *f = fopen(path, "rb");
-    if (!f) fail_msg("%s is missing", path);
-    char *text = malloc(1 << 20);
-    *bytes = fread(text, 1, (1 << 20) - 1, f);
-    text[*bytes] = '\0';
-    fclose(f);
-    return text;
-}
-
 void toy_assert_same_file(const toy *a, const toy *b, const char *name)
 {
     size_t n, m;
-    char *first = toy_read(toy_path(a, name), &n), *second = toy_read(toy_path(b, name), &m);
+    char *first = scratch_read(toy_path(a, name), &n), *second = scratch_read(toy_path(b, name), &m);
     if (n != m || memcmp(first, second, n) != 0) fail_msg("%s differs", name);
     free(first);
     free(second);
-}
-
-void toy_remove(const char *folder)
-{
-    DIR *d = opendir(folder);
-    for (struct dirent *e; d && (e = readdir(d));) {
-        char path[600];
-        snprintf(path, sizeof path, "%s/%s", folder, e->d_name);
-        unlink(path);
-    }
-    if (d) closedir(d);
-    rmdir(folder);
 }
 
 /* ---- the job ---- */
@@ -160,7 +136,7 @@ static int progress(void *ctx, const att_train_progress *p)
     r->last = *p;
     r->lr[p->step] = p->lr;
     memcpy(r->weights[p->step], att_params_values(r->params), sizeof r->weights[0]);
-    if (p->step == r->keep_at) r->kept_last = toy_read(toy_path(r, "last.att"), &r->kept_bytes);
+    if (p->step == r->keep_at) r->kept_last = scratch_read(toy_path(r, "last.att"), &r->kept_bytes);
     return p->step == r->stop_at;
 }
 
@@ -189,7 +165,7 @@ toy *toy_create(void)
 
 void toy_destroy(toy *r)
 {
-    toy_remove(r->folder);
+    scratch_remove(r->folder);
     att_params_destroy(r->params);
     free(r->kept_last);
     free(r);

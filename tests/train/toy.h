@@ -35,9 +35,7 @@ void toy_destroy(toy *r);
 void toy_make_weights(toy *r); /* the first ones, again */
 att_status toy_train(toy *r, const att_train_options *o, int resume);
 int64_t toy_block(const toy *r, int64_t batch); /* the points of a batch of this epoch */
-void toy_remove(const char *folder);
 const char *toy_path(const toy *r, const char *name);
-char *toy_read(const char *path, size_t *bytes); /* new, NUL behind it */
 void toy_assert_same_file(const toy *a, const toy *b, const char *name);
 void toy_assert_near(double got, double want, double eps);
 
