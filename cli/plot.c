@@ -12,20 +12,25 @@
 #include "commands.h"
 
 static const char *const palettes[] = {"dusk", "grey", "ink", NULL};
+enum { ANY_KIND, FIRST_KIND }; /* --kind counts the kinds of att_attention_kind from FIRST_KIND */
+static const char *const kinds[] = {"auto", "cross", "encoder", "decoder", NULL};
 
 static struct {
     const char *output, *layer, *head, *title, *row_name, *col_name;
     int64_t sentence, cell;
     double scale;
     bool values, alignments;
-    int colors;
+    int colors, kind;
     cli_log_plot log; /* what only training logs have */
 } set = {.log = {.smooth = -1}};
 
 /* clang-format off */
 static const cli_option options[] = {
     {"output", 'o', CLI_STRING, &set.output, "FILE", "the picture: .png, .svg, .html or .txt; without, draw here"},
-    {"sentence", 0, CLI_INT, &set.sentence, "N", "record N of an attention file, from 1; 0: the first, in .html all",
+    {"kind", 'k', CLI_CHOICE, &set.kind, NULL,
+     "which attention, where a file holds several: cross is what the decoder reads of the source; auto: cross, or the "
+     "first kind of a file without; in .html all", .choices = kinds},
+    {"sentence", 0, CLI_INT, &set.sentence, "N", "sentence N of an attention file, from 1; 0: the first, in .html all",
      .min = 0, .max = HUGE_VAL},
     {"layer", 0, CLI_STRING, &set.layer, "L", "a layer from 1, 'all' (default) or 'mean'"},
     {"head", 0, CLI_STRING, &set.head, "H", "a head from 1, 'all' (default) or 'mean'"},
@@ -138,42 +143,78 @@ static int draw_record(const att_attention_record *r)
     return st == ATT_OK ? CLI_DONE : cli_fail(st);
 }
 
-/* Record --sentence; the first without it. */
+/* The next record that --kind wants, NULL after the last. */
+static att_status next_record(att_attention_reader *reader, const att_attention_record **record)
+{
+    att_status st;
+    do {
+        st = att_attention_reader_next(reader, record);
+    } while (st == ATT_OK && *record && set.kind != ANY_KIND && (int)(*record)->kind + FIRST_KIND != set.kind);
+    return st;
+}
+
+/* What --kind auto means for this file: cross, or what its first record is where it has none. */
+static att_status choose_kind(FILE *input, const char *name)
+{
+    att_attention_reader *reader;
+    const att_attention_record *record;
+    int chosen = ANY_KIND;
+    att_status st = att_attention_reader_create(input, name, NULL, &reader);
+    if (st != ATT_OK) return st;
+    do {
+        st = att_attention_reader_next(reader, &record);
+        if (st == ATT_OK && record && (chosen == ANY_KIND || record->kind == ATT_ATTENTION_CROSS))
+            chosen = (int)record->kind + FIRST_KIND;
+    } while (st == ATT_OK && record && record->kind != ATT_ATTENTION_CROSS);
+    att_attention_reader_destroy(reader);
+    rewind(input);
+    set.kind = chosen;
+    return st;
+}
+
+static int sentence_is_missing(const char *name, int64_t wanted, int64_t seen)
+{
+    if (set.kind == ANY_KIND || seen > 0)
+        return cli_wrong("%s: --sentence %lld, but the file has %lld", name, (long long)wanted, (long long)seen);
+    return cli_wrong("%s: --kind %s, but the file has no attention of this kind", name, kinds[set.kind]);
+}
+
+/* Sentence --sentence; the first without it. */
 static int draw_one(att_attention_reader *reader, const char *name)
 {
     const att_attention_record *record;
     int64_t wanted = set.sentence ? set.sentence : 1, seen = 0;
     do {
-        att_status st = att_attention_reader_next(reader, &record);
+        att_status st = next_record(reader, &record);
         if (st != ATT_OK) return cli_fail(st);
         seen += record != NULL;
     } while (record && seen < wanted);
-    if (!record)
-        return cli_wrong("%s: --sentence %lld, but the file has %lld", name, (long long)wanted, (long long)seen);
+    if (!record) return sentence_is_missing(name, wanted, seen);
     int status = draw_record(record);
     return status == CLI_DONE && set.output ? say_done("attention", 1) : status;
 }
 
-/* Every record on one page. */
-static int draw_page(att_attention_reader *reader)
+/* Every record of --kind on one page. */
+static int draw_page(att_attention_reader *reader, const char *name)
 {
     const att_attention_record *record;
     att_page *page = NULL;
     int64_t seen = 0;
     if (set.layer || set.head) return cli_wrong("--layer and --head of a page need --sentence: it shows all of them");
-    att_status st = att_attention_reader_next(reader, &record);
+    att_status st = next_record(reader, &record);
     while (st == ATT_OK && record) {
         att_heatmap_desc desc = map_desc(record);
         desc.row_name = set.row_name; /* else each record's own */
         desc.col_name = set.col_name;
         if (!page) st = att_page_create(&desc, set.output, &page);
         if (st == ATT_OK) st = att_page_add(page, record);
-        if (st == ATT_OK) st = att_attention_reader_next(reader, &record);
+        if (st == ATT_OK) st = next_record(reader, &record);
         seen++;
     }
     if (st == ATT_OK && page) st = att_page_finish(page);
     att_page_destroy(page);
     if (st != ATT_OK) return cli_fail(st);
+    if (seen == 0) return sentence_is_missing(name, 1, 0);
     return say_done("attention", seen);
 }
 
@@ -184,10 +225,9 @@ static int write_alignments(att_attention_reader *reader)
     int status = out ? CLI_DONE : CLI_FAILED;
     while (status == CLI_DONE) {
         int64_t layer, head;
-        att_status st = att_attention_reader_next(reader, &record);
+        att_status st = next_record(reader, &record);
         if (st != ATT_OK) status = cli_fail(st);
         if (st != ATT_OK || !record) break;
-        if (record->kind != ATT_ATTENTION_CROSS) continue;
         status = parse_index("layer", set.layer ? set.layer : "mean", record->layers, &layer);
         if (status == CLI_DONE) status = parse_index("head", set.head ? set.head : "mean", record->heads, &head);
         if (status != CLI_DONE) break;
@@ -203,11 +243,19 @@ static int write_alignments(att_attention_reader *reader)
 
 static int plot_attention(FILE *input, const char *name)
 {
+    const int cross = (int)ATT_ATTENTION_CROSS + FIRST_KIND;
     att_attention_reader *reader;
-    att_status st = att_attention_reader_create(input, name, NULL, &reader);
-    if (st != ATT_OK) return cli_fail(st);
     bool page = set.output && ends_with(set.output, ".html") && set.sentence == 0;
-    int status = set.alignments ? write_alignments(reader) : page ? draw_page(reader) : draw_one(reader, name);
+    att_status st = ATT_OK;
+    if (set.alignments && set.kind != ANY_KIND && set.kind != cross)
+        return cli_wrong("--alignments --kind %s: only cross attention aligns target and source", kinds[set.kind]);
+    if (set.alignments)
+        set.kind = cross;
+    else if (!page && set.kind == ANY_KIND)
+        st = choose_kind(input, name);
+    if (st == ATT_OK) st = att_attention_reader_create(input, name, NULL, &reader);
+    if (st != ATT_OK) return cli_fail(st);
+    int status = set.alignments ? write_alignments(reader) : page ? draw_page(reader, name) : draw_one(reader, name);
     att_attention_reader_destroy(reader);
     return status;
 }
@@ -344,8 +392,14 @@ const cli_command cmd_plot = {
             "the name after -o; without it the picture is drawn in the terminal.\n"
             "\n"
             "A .html page holds every sentence of the file, and shows words and weights under\n"
-            "the mouse. Several layers or heads make a sheet of maps. Several training logs\n"
-            "make one picture that compares them:\n"
+            "the mouse. Several layers or heads make a sheet of maps. A Transformer's file holds\n"
+            "three kinds of attention for every sentence: what its decoder reads of the source\n"
+            "is drawn unless --kind asks for another.\n"
+            "\n"
+            "    attend plot attention.jsonl --sentence 2 --layer 3 --head mean -o words.png\n"
+            "    attend plot attention.jsonl --kind encoder -o encoder.png\n"
+            "\n"
+            "Several training logs make one picture that compares them:\n"
             "\n"
             "    attend plot runs/a/log.jsonl runs/b/log.jsonl --over minutes -o compared.png",
     .options = options,

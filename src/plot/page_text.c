@@ -198,4 +198,4 @@ const char att_page_script[] =
     "  b.addEventListener('click', () => open(k));\n"
     "});\n"
     "list.hidden = maps.length < 2;\n"
-    "if (maps.length) open(0);\n";
+    "if (maps.length) open(Math.max(maps.findIndex(m => m.name === 'cross'), 0));\n";

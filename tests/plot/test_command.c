@@ -47,7 +47,7 @@ static void attention_files_become_pictures(void **state)
     assert_int_equal(attend("a.jsonl -o a.png --json"), 0);
     assert_string_equal(output, "{\"kind\":\"attention\",\"picture\":\"a.png\",\"records\":1}\n");
     free(read_png(picture_path("a.png")).rgb);
-    assert_int_equal(attend("a.jsonl -o a.svg --sentence 3 --title 'A & B'"), 0);
+    assert_int_equal(attend("a.jsonl -o a.svg --sentence 2 --title 'A & B'"), 0);
     char *svg = read_text(picture_path("a.svg"), NULL);
     assert_true(well_formed(svg));
     assert_non_null(strstr(svg, "A &amp; B"));
@@ -58,13 +58,64 @@ static void attention_files_become_pictures(void **state)
     char *html = read_text(picture_path("a.html"), NULL);
     assert_true(well_formed(html));
     free(html);
-    assert_int_equal(attend("a.jsonl --sentence 2 --layer 1 --head all"), 0);
+    assert_int_equal(attend("a.jsonl --kind encoder --layer 1 --head all"), 0);
     assert_non_null(strstr(output, "layer 1, head 2"));
     assert_null(strchr(output, '\x1b')); /* no terminal, no colours */
     assert_int_equal(attend("- --values < a.jsonl"), 0);
     assert_non_null(strstr(output, "house"));
     assert_int_equal(attend("a.jsonl --alignments"), 0);
     assert_string_equal(output, "0-0 1-1\n0-0\n");
+}
+
+/* A Transformer's translation has three records; the sentence is counted in the kind that is drawn. */
+static void cross_attention_is_drawn_unless_another_kind_is_asked_for(void **state)
+{
+    (void)state;
+    static const char mixed[] =
+        "{\"kind\":\"encoder\",\"source\":[\"la\",\"casa\"],\"weights\":[[[[1,0],[0,1]]]]}\n"
+        "{\"kind\":\"decoder\",\"target\":[\"<s>\",\"the\"],\"weights\":[[[[1,0],[0,1]]]]}\n"
+        "{\"kind\":\"cross\",\"source\":[\"la\",\"casa\"],\"target\":[\"the\",\"house\"],\"weights\":[[[[1,0],[0,1]]]]}"
+        "\n"
+        "{\"kind\":\"encoder\",\"source\":[\"uno\"],\"weights\":[[[[1]]]]}\n"
+        "{\"kind\":\"cross\",\"source\":[\"uno\"],\"target\":[\"one\"],\"weights\":[[[[1]]]]}\n";
+    write_text("mixed.jsonl", mixed);
+    static const struct {
+        const char *arguments, *has, *lacks;
+    } drawn[] = {
+        {"mixed.jsonl", "house", "<s>"},
+        {"- < mixed.jsonl", "house", "<s>"},
+        {"mixed.jsonl --kind auto", "house", "<s>"},
+        {"mixed.jsonl --kind cross --sentence 2", "one", "house"},
+        {"mixed.jsonl --sentence 2", "one", "house"},
+        {"mixed.jsonl --kind encoder", "casa", "house"},
+        {"mixed.jsonl -k encoder --sentence 2", "uno", "one"},
+        {"mixed.jsonl --kind decoder", "<s>", "house"},
+        {"mixed.jsonl --alignments", "0-0 1-1\n0-0\n", "2"},
+    };
+    for (size_t k = 0; k < sizeof drawn / sizeof *drawn; k++) {
+        assert_int_equal(attend(drawn[k].arguments), 0);
+        if (!strstr(output, drawn[k].has)) fail_msg("%s: lacks %s: %s", drawn[k].arguments, drawn[k].has, output);
+        if (strstr(output, drawn[k].lacks)) fail_msg("%s: has %s: %s", drawn[k].arguments, drawn[k].lacks, output);
+    }
+    assert_int_equal(attend("mixed.jsonl -o all.html --json"), 0);
+    assert_non_null(strstr(output, "\"records\":5"));
+    assert_int_equal(attend("mixed.jsonl -o encoder.html --json --kind encoder"), 0);
+    assert_non_null(strstr(output, "\"records\":2"));
+}
+
+/* Without cross attention it is the kind that comes first. */
+static void files_of_self_attention_show_their_first_kind(void **state)
+{
+    (void)state;
+    write_text("self.jsonl", "{\"kind\":\"decoder\",\"target\":[\"un\"],\"weights\":[[[[1]]]]}\n"
+                             "{\"kind\":\"encoder\",\"source\":[\"deux\"],\"weights\":[[[[1]]]]}\n"
+                             "{\"kind\":\"decoder\",\"target\":[\"trois\"],\"weights\":[[[[1]]]]}\n");
+    assert_int_equal(attend("self.jsonl"), 0);
+    assert_non_null(strstr(output, "un"));
+    assert_int_equal(attend("self.jsonl --sentence 2"), 0);
+    assert_non_null(strstr(output, "trois"));
+    assert_int_equal(attend("self.jsonl --sentence 3"), 2);
+    assert_non_null(strstr(errors, "the file has 2"));
 }
 
 static void logs_become_curves(void **state)
@@ -159,7 +210,11 @@ static void mistakes_are_named(void **state)
         {"short.jsonl short.jsonl --names a,b,c", 2, "more names"},
         {"1 2 3 4 5 6 7 8", 2, "at most 7"},
         {"a.jsonl -o x.gif", 2, "x.gif"},
-        {"a.jsonl -o x.png --sentence 4", 2, "the file has 3"},
+        {"a.jsonl -o x.png --sentence 3", 2, "the file has 2"},
+        {"a.jsonl -o x.png --kind decoder", 2, "--kind decoder, but the file has no attention of this kind"},
+        {"a.jsonl -o x.html --kind decoder", 2, "--kind decoder, but the file has no attention of this kind"},
+        {"a.jsonl --alignments --kind encoder", 2, "--alignments --kind encoder: only cross"},
+        {"a.jsonl --kind self", 2, "'self', expected auto, cross, encoder or decoder"},
         {"a.jsonl -o x.png --layer 2", 2, "--layer 2: expected 1 to 1"},
         {"a.jsonl -o x.png --head 1x", 2, "--head 1x"},
         {"a.jsonl -o x.html --layer 1", 2, "--sentence"},
@@ -178,6 +233,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(attention_files_become_pictures),
+        cmocka_unit_test(cross_attention_is_drawn_unless_another_kind_is_asked_for),
+        cmocka_unit_test(files_of_self_attention_show_their_first_kind),
         cmocka_unit_test(logs_become_curves),
         cmocka_unit_test(logs_are_compared),
         cmocka_unit_test(without_fonts_only_png_fails),
