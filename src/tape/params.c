@@ -4,6 +4,7 @@
 #include <string.h>
 
 #define START_ALIGN 16 /* floats: every tensor starts on a cache line */
+#define GROUP       64 /* columns that are made orthogonal together */
 
 att_status att_params_create(const att_allocator *allocator, att_params **out)
 {
@@ -90,20 +91,28 @@ static void fill_random(float *v, int64_t n, att_random *r, double low, double w
     for (int64_t i = 0; i < n; i++) v[i] = (float)(low + width * att_random_uniform(r));
 }
 
-/* Orthogonalise the columns of the n x n block at v (row stride `stride`) by modified Gram-Schmidt. */
+/* Columns lo .. hi-1 of the n rows at v less their part along column `unit`. */
+static void remove_part(float *v, int64_t n, int64_t stride, int64_t unit, int64_t lo, int64_t hi)
+{
+    double dot[GROUP] = {0};
+    for (int64_t i = 0; i < n; i++)
+        for (int64_t c = lo; c < hi; c++) dot[c - lo] += (double)v[i * stride + c] * (double)v[i * stride + unit];
+    for (int64_t i = 0; i < n; i++)
+        for (int64_t c = lo; c < hi; c++) v[i * stride + c] -= (float)dot[c - lo] * v[i * stride + unit];
+}
+
+/* Orthogonalise the columns of the n x n block at v (row stride `stride`) by modified Gram-Schmidt: a finished column
+ * is taken out of all later ones, a group of them at a time, along the rows of memory. */
 static void orthogonal_block(float *v, int64_t n, int64_t stride, att_random *r)
 {
-    for (int64_t c = 0; c < n; c++) {
+    for (int64_t c = 0; c < n; c++)
         for (int64_t i = 0; i < n; i++) v[i * stride + c] = (float)att_random_normal(r);
-        for (int64_t before = 0; before < c; before++) {
-            double dot = 0;
-            for (int64_t i = 0; i < n; i++) dot += (double)v[i * stride + c] * (double)v[i * stride + before];
-            for (int64_t i = 0; i < n; i++) v[i * stride + c] -= (float)dot * v[i * stride + before];
-        }
+    for (int64_t c = 0; c < n; c++) {
         double norm = 0;
         for (int64_t i = 0; i < n; i++) norm += (double)v[i * stride + c] * (double)v[i * stride + c];
         float inverse = (float)(1.0 / sqrt(norm));
         for (int64_t i = 0; i < n; i++) v[i * stride + c] *= inverse;
+        for (int64_t lo = c + 1; lo < n; lo += GROUP) remove_part(v, n, stride, c, lo, att_min64(lo + GROUP, n));
     }
 }
 
