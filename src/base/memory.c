@@ -1,7 +1,23 @@
+#define _GNU_SOURCE
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 
 #include "base/base.h"
+
+#define HUGE_PAGE_BYTES ((size_t)1 << 21)
+
+/* A block of several huge pages asks for them: a product walks through more small pages than the TLB holds. */
+static void *heap_block(size_t bytes)
+{
+    if (bytes < 2 * HUGE_PAGE_BYTES) return aligned_alloc(ATT_ALIGN, att_round_up(bytes, ATT_ALIGN));
+    bytes = att_round_up(bytes, HUGE_PAGE_BYTES);
+    void *block = aligned_alloc(HUGE_PAGE_BYTES, bytes);
+#ifdef MADV_HUGEPAGE
+    if (block) (void)madvise(block, bytes, MADV_HUGEPAGE); /* a system that refuses gives small pages */
+#endif
+    return block;
+}
 
 static void *heap_resize(void *block, size_t old_bytes, size_t new_bytes)
 {
@@ -9,7 +25,7 @@ static void *heap_resize(void *block, size_t old_bytes, size_t new_bytes)
         free(block);
         return NULL;
     }
-    void *fresh = aligned_alloc(ATT_ALIGN, att_round_up(new_bytes, ATT_ALIGN));
+    void *fresh = heap_block(new_bytes);
     if (fresh && block) {
         memcpy(fresh, block, old_bytes < new_bytes ? old_bytes : new_bytes);
         free(block);
