@@ -42,13 +42,15 @@ ATT_API att_status att_params_add(att_params *params, const char *name, int ndim
                                   double scale, att_parameter **out);
 /* Allocate and initialise from `seed`: a tensor's numbers depend on the seed and its name alone. `with_gradients` = 0
  * saves the gradients' memory in inference, ATT_PARAMS_ZERO the time for numbers that a file's will replace too: all
- * values are zero. */
-enum { ATT_PARAMS_ZERO = -1 };
+ * values are zero. ATT_PARAMS_LATER allocates nothing: loading a model file does, in the memory that the file was read
+ * to, or another att_params_allocate. */
+enum { ATT_PARAMS_ZERO = -1, ATT_PARAMS_LATER = -2 };
 ATT_API att_status att_params_allocate(att_params *params, uint64_t seed, int with_gradients);
 ATT_API int64_t att_params_count(const att_params *params);
 ATT_API att_parameter *att_params_at(const att_params *params, int64_t i);
 ATT_API att_parameter *att_params_find(const att_params *params, const char *name); /* NULL if absent */
-/* The flat arrays, att_params_elements() floats each; tensors start at multiples of 16 floats, gaps are zero. */
+/* The flat arrays, att_params_elements() floats each; tensors start at multiples of 16 floats, gaps are zero.
+ * Values that were loaded from a file lie apart: the array is NULL. */
 ATT_API int64_t att_params_elements(const att_params *params);
 ATT_API float *att_params_values(const att_params *params);
 ATT_API float *att_params_gradients(const att_params *params);

@@ -6,6 +6,8 @@
 #ifndef ATT_SAFETENSORS_H
 #define ATT_SAFETENSORS_H
 
+#include <attend/file.h>
+
 #include "base/base.h"
 
 #define ATT_HEADER_MAX      ((size_t)100000000) /* bytes, the format's limit */
@@ -17,6 +19,13 @@
 #define ATT_CHECKSUM_PREFIX "attend.checksum."
 #define ATT_CHECKSUM_MARK   "\"" ATT_CHECKSUM_KEY "\":\"" /* stands once in a header: quotes inside texts are escaped */
 #define ATT_CHECKSUM_DIGITS 8
+
+/* As att_file_open, reading and checking tensors on the threads of exec. */
+att_status att_file_open_with(const char *path, const att_exec *exec, const att_allocator *allocator, att_file **out);
+/* The block that holds all tensors: from now on the caller's, to be freed through the file's allocator. The file's
+ * views are valid as long as the block is. */
+att_span att_file_take_memory(att_file *file);
+size_t att_file_memory(const att_file *file); /* its bytes */
 
 _Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "tensors are written as they lie in memory");
 

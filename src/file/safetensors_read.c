@@ -9,11 +9,14 @@
 
 #include <attend/file.h>
 
+#include "base/parallel.h"
 #include "file/disk.h"
 
 typedef struct tensor {
     att_file_entry entry;
     size_t begin, end; /* in the data part of the file */
+    uint32_t sum;
+    bool failed;
 } tensor;
 
 struct att_file {
@@ -318,14 +321,14 @@ static att_status check_tensor_sum(const att_file *f, const tensor *t)
     sum = json_object_get(metadata, key);
     att_free(f->allocator, key, bytes);
     CHECK(sum, f, "tensor '%s': has no checksum", t->entry.name);
-    att_checksum_text(att_checksum(0, t->entry.data, t->entry.bytes), digits);
+    att_checksum_text(t->sum, digits);
     CHECK(strcmp(digits, json_string_value(sum)) == 0, f,
           "tensor '%s': checksum is %s, but the file says %s: its data are damaged", t->entry.name, digits,
           json_string_value(sum));
     return ATT_OK;
 }
 
-static att_status read_data(att_file *f, int fd)
+static att_status allocate_data(att_file *f)
 {
     void *block;
     size_t bytes = 0;
@@ -335,22 +338,54 @@ static att_status read_data(att_file *f, int fd)
     f->data_bytes = bytes;
     char *place = f->data;
     for (int64_t i = 0; i < f->count; i++) {
+        f->tensors[i].entry.data = place;
+        place += att_round_up(f->tensors[i].entry.bytes, ATT_ALIGN);
+    }
+    return ATT_OK;
+}
+
+typedef struct reading {
+    att_file *file;
+    int fd;
+} reading;
+
+static att_status read_tensor(const reading *r, tensor *t)
+{
+    void *place = (void *)(uintptr_t)t->entry.data;
+    const size_t data_begin = ATT_LENGTH_BYTES + r->file->header_bytes;
+    ATT_TRY(att_disk_read(r->fd, r->file->path, place, t->entry.bytes, data_begin + t->begin));
+    if (r->file->has_checksums) t->sum = att_checksum(0, place, t->entry.bytes);
+    return ATT_OK;
+}
+
+static void read_tile(void *ctx, int64_t tile, int worker)
+{
+    const reading *r = ctx;
+    (void)worker;
+    r->file->tensors[tile].failed = read_tensor(r, &r->file->tensors[tile]) != ATT_OK;
+}
+
+/* A message belongs to the thread that failed: what failed is read again here. */
+static att_status read_data(att_file *f, const att_exec *exec, int fd)
+{
+    reading r = {f, fd};
+    ATT_TRY(allocate_data(f));
+    att_parallel(exec, f->count, read_tile, &r);
+    for (int64_t i = 0; i < f->count; i++) {
         tensor *t = &f->tensors[i];
-        ATT_TRY(att_disk_read(fd, f->path, place, t->entry.bytes, ATT_LENGTH_BYTES + f->header_bytes + t->begin));
-        t->entry.data = place;
-        place += att_round_up(t->entry.bytes, ATT_ALIGN);
+        if (t->failed) ATT_TRY(read_tensor(&r, t));
         if (f->has_checksums) ATT_TRY(check_tensor_sum(f, t));
     }
     return ATT_OK;
 }
 
-static att_status read_all(att_file *f, int fd, size_t file_bytes)
+static att_status read_all(att_file *f, const att_exec *exec, int fd, size_t file_bytes)
 {
     ATT_TRY(read_header(f, fd, file_bytes));
     ATT_TRY(read_metadata(f));
     ATT_TRY(check_header_sum(f));
     ATT_TRY(read_entries(f, file_bytes - ATT_LENGTH_BYTES - f->header_bytes));
-    return read_data(f, fd);
+    return read_data(f, exec, fd);
 }
 
 static att_status create(const char *path, const att_allocator *allocator, att_file **out)
@@ -365,13 +400,18 @@ static att_status create(const char *path, const att_allocator *allocator, att_f
 
 att_status att_file_open(const char *path, const att_allocator *allocator, att_file **out)
 {
+    return att_file_open_with(path, NULL, allocator, out);
+}
+
+att_status att_file_open_with(const char *path, const att_exec *exec, const att_allocator *allocator, att_file **out)
+{
     int fd;
     size_t bytes;
     *out = NULL;
     ATT_TRY(att_disk_open(path, &fd, &bytes));
     att_file *f = NULL;
     att_status st = create(path, allocator, &f);
-    if (st == ATT_OK) st = read_all(f, fd, bytes);
+    if (st == ATT_OK) st = read_all(f, exec, fd, bytes);
     close(fd);
     if (st == ATT_OK)
         *out = f;
@@ -394,6 +434,18 @@ void att_file_close(att_file *f)
     att_free(a, f->path, f->path_bytes);
     json_decref(f->tree);
     att_free(a, f, sizeof *f);
+}
+
+att_span att_file_take_memory(att_file *f)
+{
+    att_span memory = {f->data, f->data_bytes};
+    f->data = NULL;
+    return memory;
+}
+
+size_t att_file_memory(const att_file *f)
+{
+    return f->data_bytes;
 }
 
 /* ---- what is in it ---- */

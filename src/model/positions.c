@@ -15,21 +15,20 @@ int64_t att_position_width(const att_transformer *m)
 }
 
 /* p[t,2i] = sin(t / 10000^(2i/C)), p[t,2i+1] = cos(...); in halves: 2i -> i, 2i+1 -> ceil(C/2) + i */
-static void sine_row(float *p, int64_t t, int64_t C, bool halves)
+static void sine_column(float *p, int64_t c, int64_t from, int64_t n, int64_t C, bool halves)
 {
-    for (int64_t c = 0; c < C; c++) {
-        double angle = (double)t / pow(10000.0, (double)(c / 2 * 2) / (double)C);
-        int64_t at = !halves ? c : c % 2 ? (C + 1) / 2 + c / 2 : c / 2;
-        p[at] = (float)(c % 2 ? cos(angle) : sin(angle));
-    }
+    double period = pow(10000.0, (double)(c / 2 * 2) / (double)C);
+    p += !halves ? c : c % 2 ? (C + 1) / 2 + c / 2 : c / 2;
+    for (int64_t t = from; t < from + n; t++, p += C)
+        *p = (float)(c % 2 ? cos((double)t / period) : sin((double)t / period));
 }
 
-static void rotary_row(float *cosine, float *sine, int64_t t, int64_t half, double theta)
+static void rotary_column(float *cosine, float *sine, int64_t i, int64_t from, int64_t n, int64_t half, double theta)
 {
-    for (int64_t i = 0; i < half; i++) {
-        double angle = (double)t / pow(theta, (double)i / (double)half);
-        cosine[i] = (float)cos(angle);
-        sine[i] = (float)sin(angle);
+    double period = pow(theta, (double)i / (double)half);
+    for (int64_t t = 0; t < n; t++) {
+        cosine[t * half + i] = (float)cos((double)(from + t) / period);
+        sine[t * half + i] = (float)sin((double)(from + t) / period);
     }
 }
 
@@ -37,17 +36,17 @@ void att_position_fill(const att_transformer *m, int64_t from, int64_t n, float 
 {
     int64_t width = att_position_width(m);
     bool halves = m->config.positions == ATT_POSITIONS_SINE_HALVES;
-    for (int64_t t = 0; t < n; t++)
+    for (int64_t c = 0; c < width; c++)
         if (m->config.positions == ATT_POSITIONS_ROTARY)
-            rotary_row(first + t * width, second + t * width, from + t, width, m->config.theta);
+            rotary_column(first, second, c, from, n, width, m->config.theta);
         else
-            sine_row(first + t * width, from + t, width, halves);
+            sine_column(first, c, from, n, width, halves);
 }
 
 void att_position_rows(att_tape *tape, const att_transformer *m, int64_t from, int64_t n, att_view *first,
                        att_view *second)
 {
-    int64_t width = att_position_width(m), rows = m->config.context;
+    int64_t width = att_position_width(m), rows = m->table_rows;
     float *a = m->table + from * width, *b = m->table + (rows + from) * width;
     if (from + n > rows) {
         a = att_tape_alloc(tape, 2 * (size_t)(n * width) * sizeof *a);

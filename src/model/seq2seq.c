@@ -138,6 +138,7 @@ static att_status build(att_seq2seq *m, uint64_t seed, int with_gradients)
     ATT_TRY(add_encoder(m));
     ATT_TRY(add_decoder(m));
     ATT_TRY(att_params_allocate(m->params, seed, with_gradients));
+    if (with_gradients < 0) return ATT_OK; /* a file's values will come */
     for (int64_t l = 0; l < m->config.encoder_layers; l++)
         for (int d = 0; d < 2; d++) att_recurrent_start(&m->encoder[l][d]);
     for (int64_t l = 0; l < m->config.decoder_layers; l++) att_recurrent_start(&m->decoder[l]);

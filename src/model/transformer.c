@@ -182,9 +182,11 @@ static att_status add_output(att_transformer *m)
     return att_linear_create_with(m->params, "classifier", C, c->classes, true, c->init, &m->classifier);
 }
 
+enum { TABLE_ROWS = 256 }; /* positions made with the model: a table of all would delay a model's first word */
+
 static att_status make_table(att_transformer *m)
 {
-    int64_t width = att_position_width(m), n = m->config.context;
+    int64_t width = att_position_width(m), n = att_min64(m->config.context, TABLE_ROWS);
     bool rotary = m->config.positions == ATT_POSITIONS_ROTARY;
     void *block;
     size_t bytes = sizeof(float) * (rotary ? 2 : 1);
@@ -194,6 +196,7 @@ static att_status make_table(att_transformer *m)
     ATT_TRY(att_alloc(m->allocator, bytes, &block));
     m->table = block;
     m->table_bytes = bytes;
+    m->table_rows = n;
     att_position_fill(m, 0, n, m->table, m->table + width * n);
     return ATT_OK;
 }

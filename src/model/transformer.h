@@ -31,7 +31,9 @@ struct att_transformer {
     att_norm head_norm;
     att_linear output; /* kernel NULL when tied, bias NULL without output_bias */
     att_linear pooler, classifier;
-    float *table; /* of positions that are computed: sine (context,C), or rotary cosines and sines (2,context,D/2) */
+    float
+        *table; /* of the first positions, where they are computed: sine (rows,C), rotary cosines, sines (2,rows,D/2) */
+    int64_t table_rows;
     size_t table_bytes;
 };
 

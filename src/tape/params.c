@@ -12,13 +12,8 @@ att_status att_params_create(const att_allocator *allocator, att_params **out)
     ATT_TRY(att_alloc_zero(allocator, sizeof **out, &block));
     *out = block;
     (*out)->allocator = allocator;
+    att_arena_init(&(*out)->packs, allocator);
     return ATT_OK;
-}
-
-static void free_pack(const att_allocator *a, att_pack_cache *cache)
-{
-    att_free(a, cache->memory.data, cache->memory.bytes);
-    *cache = (att_pack_cache){.version = -1};
 }
 
 void att_params_destroy(att_params *params)
@@ -27,12 +22,12 @@ void att_params_destroy(att_params *params)
     const att_allocator *a = params->allocator;
     for (int64_t i = 0; i < params->count; i++) {
         att_parameter *p = params->list[i];
-        free_pack(a, &p->pack);
-        free_pack(a, &p->pack_t);
         att_free(a, p->name, strlen(p->name) + 1);
         att_free(a, p, sizeof *p);
     }
     att_free(a, params->list, (size_t)params->capacity * sizeof *params->list);
+    att_arena_destroy(&params->packs);
+    att_free(a, params->adopted.data, params->adopted.bytes);
     att_free(a, params->values, (size_t)params->elements * sizeof(float));
     att_free(a, params->gradients, (size_t)params->elements * sizeof(float));
     att_free(a, params, sizeof *params);
@@ -142,7 +137,8 @@ att_status att_params_allocate(att_params *params, uint64_t seed, int with_gradi
 {
     void *block;
     size_t bytes = (size_t)params->elements * sizeof(float);
-    ATT_REQUIRE(!params->values, ATT_E_VALUE, "parameters: allocated twice");
+    ATT_REQUIRE(!params->values && !params->adopted.data, ATT_E_VALUE, "parameters: allocated twice");
+    if (with_gradients == ATT_PARAMS_LATER) return ATT_OK;
     ATT_TRY(att_alloc_zero(params->allocator, bytes, &block));
     params->values = block;
     if (with_gradients > 0) {
@@ -157,6 +153,19 @@ att_status att_params_allocate(att_params *params, uint64_t seed, int with_gradi
         if (with_gradients != ATT_PARAMS_ZERO) initialise(p, seed);
     }
     return ATT_OK;
+}
+
+void att_params_adopt(att_params *params, att_span memory)
+{
+    assert(!params->values && !params->adopted.data);
+    params->adopted = memory;
+}
+
+void att_parameter_place(att_parameter *p, void *value)
+{
+    p->value.data = value;
+    p->gradient = p->value;
+    p->gradient.data = NULL;
 }
 
 int64_t att_params_count(const att_params *params)
@@ -200,10 +209,10 @@ att_status att_params_round_weights(att_params *params, att_dtype dtype)
 {
     ATT_REQUIRE(dtype == ATT_F32 || dtype == ATT_BF16 || dtype == ATT_I8, ATT_E_DTYPE,
                 "weights: %s, expected float32, bfloat16 or int8", att_dtype_name(dtype));
-    for (int64_t i = 0; i < params->count && dtype != params->weights; i++) {
-        free_pack(params->allocator, &params->list[i]->pack);
-        free_pack(params->allocator, &params->list[i]->pack_t);
-    }
+    if (dtype == params->weights) return ATT_OK;
+    for (int64_t i = 0; i < params->count; i++)
+        params->list[i]->pack = params->list[i]->pack_t = (att_pack_cache){.version = -1};
+    att_arena_destroy(&params->packs);
     params->weights = dtype;
     return ATT_OK;
 }
@@ -246,7 +255,7 @@ att_status att_parameter_packed(att_parameter *p, const att_exec *exec, bool tra
     att_view b = transposed ? att_view_transpose(&p->value, 0, 1) : p->value;
     if (!cache->memory.data) {
         size_t bytes = att_product_pack_as_bytes(exec, p->owner->weights, b.dim[0], b.dim[1]);
-        ATT_TRY(att_alloc(p->owner->allocator, bytes, &cache->memory.data));
+        ATT_TRY(att_arena_alloc(&p->owner->packs, bytes, &cache->memory.data));
         cache->memory.bytes = bytes;
     }
     ATT_TRY(att_product_pack_as(exec, p->owner->weights, &cache->packed, &b, cache->memory));

@@ -4,6 +4,7 @@
 
 #include <attend/tape.h>
 
+#include "base/arena.h"
 #include "base/base.h"
 
 /* A weight matrix packed for the kernels, remade when the parameters changed. */
@@ -29,10 +30,17 @@ struct att_params {
     att_parameter **list;
     int64_t count, capacity;
     float *values, *gradients; /* flat */
+    att_span adopted;          /* holds the values instead, each where it likes */
+    att_arena packs;           /* memory of packed matrices: large blocks have large pages */
     int64_t elements;
     int64_t version;
     att_dtype weights; /* of packed matrices */
 };
+
+/* Values of parameters that were allocated as ATT_PARAMS_LATER: memory of the params' allocator that they will own, and
+ * where in it p's value lies, aligned to ATT_ALIGN. */
+void att_params_adopt(att_params *params, att_span memory);
+void att_parameter_place(att_parameter *p, void *value);
 
 /* The packed form of p's value (2-D), or of its transpose. */
 att_status att_parameter_packed(att_parameter *p, const att_exec *exec, bool transposed, const att_packed **out);

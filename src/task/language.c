@@ -103,15 +103,15 @@ const att_words *att_language_words(const att_language *l)
 
 /* ---- loading ---- */
 
-static att_status load_with_recipe(const att_file *file, const char *path, const att_recipe *recipe,
-                                   const att_exec *exec, const att_allocator *allocator, att_language **out)
+static att_status load_with_recipe(att_file *file, const char *path, const att_recipe *recipe, const att_exec *exec,
+                                   const att_allocator *allocator, att_language **out)
 {
     const char *json;
     att_tokenizer *tokenizer;
     ATT_TRY(att_model_metadata(file, path, "attend.tokenizer", &json));
     ATT_TRY(att_tokenizer_from_json(json, strlen(json), allocator, &tokenizer));
     int64_t vocabulary = att_model_vocabulary(file, recipe, tokenizer);
-    ATT_TRY(att_language_assemble(recipe, tokenizer, vocabulary, ATT_PARAMS_ZERO, exec, allocator, out));
+    ATT_TRY(att_language_assemble(recipe, tokenizer, vocabulary, ATT_PARAMS_LATER, exec, allocator, out));
     att_status status = att_model_weights(file, path, att_transformer_params((*out)->model));
     const char *words = att_file_metadata(file, ATT_WORDS_KEY);
     if (status == ATT_OK && words) status = att_words_from_text(words, allocator, &(*out)->words);
@@ -121,7 +121,7 @@ static att_status load_with_recipe(const att_file *file, const char *path, const
     return status;
 }
 
-static att_status load(const att_file *file, const char *path, const att_exec *exec, const att_allocator *allocator,
+static att_status load(att_file *file, const char *path, const att_exec *exec, const att_allocator *allocator,
                        att_language **out)
 {
     const char *task;
@@ -139,7 +139,7 @@ att_status att_language_load(const char *path, const att_exec *exec, const att_a
 {
     att_file *file;
     *out = NULL;
-    ATT_TRY(att_file_open(path, allocator, &file));
+    ATT_TRY(att_file_open_with(path, exec, allocator, &file));
     att_status status = load(file, path, exec, allocator, out);
     att_file_close(file);
     return status;

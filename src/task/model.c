@@ -8,7 +8,7 @@
 
 /* ---- loading ---- */
 
-static att_status load_network(att_model *m, const att_file *file, const char *path)
+static att_status load_network(att_model *m, att_file *file, const char *path)
 {
     att_transformer_config config;
     att_recipe_transformer(&m->recipe, &config);
@@ -19,12 +19,12 @@ static att_status load_network(att_model *m, const att_file *file, const char *p
     const char *most = att_file_metadata(file, "attend.max_tokens");
     m->most = most ? atoll(most) : 0;
     if (m->most < 2 || m->most > config.context) m->most = config.context;
-    ATT_TRY(att_transformer_create(&config, 0, ATT_PARAMS_ZERO, m->allocator, &m->network));
+    ATT_TRY(att_transformer_create(&config, 0, ATT_PARAMS_LATER, m->allocator, &m->network));
     ATT_TRY(att_model_weights(file, path, att_transformer_params(m->network)));
     return att_tape_create(&m->exec, m->allocator, &m->tape);
 }
 
-static att_status load(att_model *m, const att_file *file, const char *path)
+static att_status load(att_model *m, att_file *file, const char *path)
 {
     ATT_TRY(att_model_read_recipe(file, path, &m->recipe));
     ATT_REQUIRE(m->recipe.kind == ATT_MODEL_TRANSFORMER, ATT_E_UNSUPPORTED,
@@ -38,7 +38,7 @@ att_status att_model_load(const char *path, const att_exec *exec, const att_allo
     att_file *file;
     void *block;
     *out = NULL;
-    ATT_TRY(att_file_open(path, allocator, &file));
+    ATT_TRY(att_file_open_with(path, exec, allocator, &file));
     att_status status = att_alloc_zero(allocator, sizeof **out, &block);
     if (status == ATT_OK) {
         att_model *m = block;

@@ -4,6 +4,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "tape/params.h"
+
 #define MODEL_PREFIX "model."
 
 const char *att_task_name(int task)
@@ -55,20 +57,37 @@ int64_t att_model_vocabulary(const att_file *file, const att_recipe *recipe, con
     return att_tokenizer_size(tokenizer) + (masks && att_tokenizer_role(tokenizer, ATT_ROLE_MASK) < 0);
 }
 
-att_status att_model_weights(const att_file *file, const char *path, att_params *params)
+static att_status find_weights(const att_file *file, const char *path, const att_parameter *p, att_view *from)
 {
     char name[192];
+    const att_view *to = att_parameter_value(p);
+    snprintf(name, sizeof name, MODEL_PREFIX "%s", att_parameter_name(p));
+    ATT_TRY(att_file_tensor(file, name, from));
+    bool same = from->dtype == ATT_F32 && from->ndim == to->ndim &&
+                memcmp(from->dim, to->dim, (size_t)to->ndim * sizeof *to->dim) == 0;
+    ATT_REQUIRE(same, ATT_E_FORMAT, "%s: tensor '%s' has another shape or type than the model's configuration says",
+                path, name);
+    return ATT_OK;
+}
+
+/* The values stay where the file was read to, unless most of the file is something else: a checkpoint's moments. */
+att_status att_model_weights(att_file *file, const char *path, att_params *params)
+{
+    att_view from;
+    bool take = att_file_memory(file) / sizeof(float) / 2 <= (size_t)att_params_elements(params);
+    for (int64_t i = 0; i < att_params_count(params); i++)
+        ATT_TRY(find_weights(file, path, att_params_at(params, i), &from));
+    if (take)
+        att_params_adopt(params, att_file_take_memory(file));
+    else
+        ATT_TRY(att_params_allocate(params, 0, ATT_PARAMS_ZERO));
     for (int64_t i = 0; i < att_params_count(params); i++) {
-        const att_parameter *p = att_params_at(params, i);
-        const att_view *to = att_parameter_value(p);
-        att_view from;
-        snprintf(name, sizeof name, MODEL_PREFIX "%s", att_parameter_name(p));
-        ATT_TRY(att_file_tensor(file, name, &from));
-        bool same = from.dtype == ATT_F32 && from.ndim == to->ndim &&
-                    memcmp(from.dim, to->dim, (size_t)to->ndim * sizeof *to->dim) == 0;
-        ATT_REQUIRE(same, ATT_E_FORMAT, "%s: tensor '%s' has another shape or type than the model's configuration says",
-                    path, name);
-        memcpy(to->data, from.data, (size_t)att_view_count(to) * sizeof(float));
+        att_parameter *p = att_params_at(params, i);
+        ATT_TRY(find_weights(file, path, p, &from));
+        if (take)
+            att_parameter_place(p, from.data);
+        else
+            memcpy(att_parameter_value(p)->data, from.data, (size_t)att_view_count(&from) * sizeof(float));
     }
     att_params_changed(params);
     return ATT_OK;

@@ -2,11 +2,10 @@
 #ifndef ATT_MODEL_FILE_H
 #define ATT_MODEL_FILE_H
 
-#include <attend/file.h>
 #include <attend/recipe.h>
 #include <attend/text.h>
 
-#include "base/base.h"
+#include "file/safetensors.h"
 
 #define ATT_TOKENIZER        "attend.tokenizer" /* keys of the metadata */
 #define ATT_SOURCE_TOKENIZER "attend.source_tokenizer"
@@ -25,7 +24,8 @@ att_status att_model_read_tokenizers(const att_file *file, const att_recipe *rec
 /* How many words the model has: a converted one says so, others have as many as their tokeniser, and one more to mask
  * with where that has none. 0: neither is there. */
 int64_t att_model_vocabulary(const att_file *file, const att_recipe *recipe, const att_tokenizer *tokenizer);
-/* Fill all parameters from the tensors "model.NAME". */
-att_status att_model_weights(const att_file *file, const char *path, att_params *params);
+/* Give all parameters, allocated as ATT_PARAMS_LATER, the tensors "model.NAME" of a file opened with their allocator.
+ */
+att_status att_model_weights(att_file *file, const char *path, att_params *params);
 
 #endif

@@ -123,21 +123,20 @@ static att_status check_roles(const char *path, const char *side, const att_toke
     return ATT_OK;
 }
 
-static att_status load_model(const att_file *file, const char *path, const att_recipe *recipe,
-                             const att_tokenizer *source, const att_tokenizer *target, const att_allocator *allocator,
-                             att_pair_model *out)
+static att_status load_model(att_file *file, const char *path, const att_recipe *recipe, const att_tokenizer *source,
+                             const att_tokenizer *target, const att_allocator *allocator, att_pair_model *out)
 {
     ATT_TRY(check_roles(path, "source", source));
     ATT_TRY(check_roles(path, "target", target));
     ATT_TRY(att_pair_model_create(recipe, att_model_vocabulary(file, recipe, source),
-                                  att_model_vocabulary(file, recipe, target), ATT_PARAMS_ZERO, allocator, out));
+                                  att_model_vocabulary(file, recipe, target), ATT_PARAMS_LATER, allocator, out));
     att_status status = att_model_weights(file, path, att_pair_model_params(out));
     if (status != ATT_OK) att_pair_model_destroy(out);
     return status;
 }
 
-static att_status load_with_recipe(const att_file *file, const char *path, const att_recipe *recipe,
-                                   const att_exec *exec, const att_allocator *allocator, att_translator **out)
+static att_status load_with_recipe(att_file *file, const char *path, const att_recipe *recipe, const att_exec *exec,
+                                   const att_allocator *allocator, att_translator **out)
 {
     att_tokenizer *source = NULL, *target = NULL;
     att_pair_model model = {0};
@@ -149,7 +148,7 @@ static att_status load_with_recipe(const att_file *file, const char *path, const
     return status;
 }
 
-static att_status load(const att_file *file, const char *path, const att_exec *exec, const att_allocator *allocator,
+static att_status load(att_file *file, const char *path, const att_exec *exec, const att_allocator *allocator,
                        att_translator **out)
 {
     const char *task;
@@ -168,7 +167,7 @@ att_status att_translator_load(const char *path, const att_exec *exec, const att
 {
     att_file *file;
     *out = NULL;
-    ATT_TRY(att_file_open(path, allocator, &file));
+    ATT_TRY(att_file_open_with(path, exec, allocator, &file));
     att_status status = load(file, path, exec, allocator, out);
     att_file_close(file);
     return status;

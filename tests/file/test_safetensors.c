@@ -4,6 +4,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "file/safetensors.h"
+
 static char path[64];
 
 static int make_path(void **state)
@@ -218,6 +220,43 @@ static void every_flipped_bit_is_found(void **state)
         whole[bit / 8] ^= (unsigned char)(1u << bit % 8);
     }
     assert_int_equal(named, (n - header) * 8);
+}
+
+/* Tensors are read side by side; the first damaged one is named all the same. */
+static void threads_find_the_same_damage(void **state)
+{
+    (void)state;
+    unsigned char whole[4096];
+    char alone[256];
+    att_file *f;
+    save_sample();
+    size_t n = read_bytes(whole, sizeof whole), header = 8 + ((size_t)whole[0] | (size_t)whole[1] << 8);
+    assert_ok(att_file_open_with(path, &(att_exec){.threads = 4}, NULL, &f));
+    att_file_close(f);
+    for (size_t byte = header; byte < n; byte++) whole[byte] ^= 4;
+    write_bytes(whole, n);
+    assert_int_equal(att_file_open(path, NULL, &f), ATT_E_FORMAT);
+    snprintf(alone, sizeof alone, "%s", att_last_error());
+    assert_int_equal(att_file_open_with(path, &(att_exec){.threads = 4}, NULL, &f), ATT_E_FORMAT);
+    assert_string_equal(att_last_error(), alone);
+}
+
+static void memory_outlives_the_file(void **state)
+{
+    (void)state;
+    att_file *f;
+    att_view x;
+    float expected[6] = {1, 2, 3, 4, 5, 6};
+    att_named_view t = {"x", att_view_2d(expected, ATT_F32, 2, 3)};
+    assert_ok(att_file_save(path, &t, 1, NULL, 0));
+    assert_ok(att_file_open(path, NULL, &f));
+    assert_ok(att_file_tensor(f, "x", &x));
+    att_span memory = att_file_take_memory(f);
+    assert_int_equal(memory.bytes, att_file_memory(f));
+    att_file_close(f);
+    assert_ptr_equal(x.data, memory.data);
+    assert_memory_equal(x.data, expected, sizeof expected);
+    att_free(NULL, memory.data, memory.bytes);
 }
 
 static void failing_allocators(void **state)
@@ -503,6 +542,8 @@ int main(void)
         cmocka_unit_test(nothing_to_save),
         cmocka_unit_test(every_truncation_is_found),
         cmocka_unit_test(every_flipped_bit_is_found),
+        cmocka_unit_test(threads_find_the_same_damage),
+        cmocka_unit_test(memory_outlives_the_file),
         cmocka_unit_test(failing_allocators),
         cmocka_unit_test(impossible_requests),
         cmocka_unit_test(python_file),
