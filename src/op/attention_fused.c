@@ -5,8 +5,8 @@
 #include "base/parallel.h"
 #include "op/dispatch.h"
 
-#define MOST_ROWS    480 /* queries of a forward task: packing keys and values is then one or two per cent of the work */
-#define QUERY_BLOCKS 4   /* of a backward task that takes queries alone */
+#define MOST_ROWS    1056 /* queries of a forward task: packing keys and values is then a per cent of the work */
+#define QUERY_BLOCKS 4    /* of a backward task that takes queries alone */
 
 typedef struct call {
     const att_attention_problem *p;
@@ -28,12 +28,14 @@ bool att_fused_serves(const att_attention_problem *p, const att_exec *exec)
     return k->serves && k->serves(p);
 }
 
-/* Queries of a task: many, for the sake of packing, but enough tasks for all threads. */
+/* Queries of a task: many, for the sake of packing, but enough tasks for all threads, and all about as long. */
 static int64_t task_rows(const att_attention_problem *p, int64_t threads, int64_t sub)
 {
     int64_t rows = MOST_ROWS / sub * sub, wanted = 4 * threads;
     while (rows > 2 * sub && p->B * p->Hq * att_ceil_div(p->Tq, rows) < wanted) rows = rows / 2 / sub * sub;
-    return att_min64(rows, att_max64(p->Tq, 1));
+    int64_t queries = att_max64(p->Tq, 1);
+    rows = att_ceil_div(queries, att_ceil_div(queries, rows));
+    return att_min64(att_ceil_div(rows, sub) * sub, queries);
 }
 
 static size_t bytes_of(int64_t floats)
@@ -55,11 +57,12 @@ static void forward_task(void *ctx, int64_t task, int worker)
     c->kernels->forward(p, head / p->Hq, head % p->Hq, i, att_min64(c->rows, p->Tq - i), scratch_of(c, worker));
 }
 
-/* All tasks of a head, one after the other: they add to the same column_sums. */
+/* All tasks of a head, one after the other: they add to the same column_sums. The first queries come first, so that
+ * sums do not depend on where tasks end. */
 static void forward_head(void *ctx, int64_t head, int worker)
 {
     const call *c = ctx;
-    for (int64_t k = 0; k < c->blocks; k++) forward_task(ctx, head * c->blocks + k, worker);
+    for (int64_t k = c->blocks - 1; k >= 0; k--) forward_task(ctx, head * c->blocks + k, worker);
 }
 
 void att_fused_forward(const att_attention_problem *p, const att_exec *exec, void *workspace)

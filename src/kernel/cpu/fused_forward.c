@@ -2,8 +2,8 @@
  * (Milakov, Gimelshein 2018; Dao et al. 2022), o rescaled when m grows. A task takes a run of queries of one head; for
  * each block of KEYS keys it packs keys and values once and goes through its queries SUB at a time:
  *   S = Q K^T   (packed product),   P = 2^(S - m) row by row,   O += P V   (packed product). */
-#define FUSED_KEYS    256
-#define FUSED_QUERIES 48
+#define FUSED_KEYS    1024
+#define FUSED_QUERIES 18
 #include "kernel/cpu/fused_rows.h"
 
 typedef struct task {
@@ -65,11 +65,11 @@ static void stream_row(task *x, int64_t r, float *e)
     float top = row_max(e, lo, hi), old = x->m[at];
     if (!(top > old)) top = old;
     float shift = top == -INFINITY ? 0 : top;
-    if (top > old) {
+    if (top > old) x->m[at] = top;
+    if (top > old && old != -INFINITY) {
         float shrink = exp2f(old - shift);
         x->l[at] *= shrink;
-        x->m[at] = top;
-        if (old != -INFINITY) scale_row(x->o + at * x->width, shrink, x->width);
+        scale_row(x->o + at * x->width, shrink, x->width);
     }
     x->l[at] += exp2_row(e, shift, lo, hi);
     if (x->p->centre.data) gauss_row(t, r, e);
@@ -151,23 +151,26 @@ static void store_row(const task *x, int64_t r, float factor, bool counts)
     }
 }
 
+static bool is_watched(const att_attention_problem *p)
+{
+    return p->weights.data || p->entropy.data || p->top_keys.data || p->column_sums.data;
+}
+
+/* Rows of o and, where somebody asks for it, the log-sum-exp: for the second pass in x->l. */
 static void end_rows(const task *x)
 {
     const att_attention_problem *p = x->p;
+    const bool logs = p->lse.data || is_watched(p);
     for (int64_t r = 0; r < x->n; r++) {
         float l = x->l[r];
         store_row(x, r, l == 0 ? 0 : 1 / l, row_counts(&x->t, x->i + r));
+        if (!logs) continue;
         x->l[r] = l == 0 ? -INFINITY : (float)((double)x->m[r] / LOG2E + log((double)l));
         if (p->lse.data) *row_of(&p->lse, x->t.b, x->t.h, x->i + r) = x->l[r];
     }
 }
 
 /* ---- a second pass over the keys, for callers who ask what the weights were; x->l holds lse ---- */
-
-static bool is_watched(const att_attention_problem *p)
-{
-    return p->weights.data || p->entropy.data || p->top_keys.data || p->column_sums.data;
-}
 
 /* What the pass adds to. column_sums is the caller's to clear: other tasks add to it too. */
 static void clear_watched(const task *x)
