@@ -10,6 +10,7 @@
     ROW(attention)                                                                                                     \
     ROW(average)                                                                                                       \
     ROW(bench)                                                                                                         \
+    ROW(classify)                                                                                                      \
     ROW(completion)                                                                                                    \
     ROW(convert)                                                                                                       \
     ROW(data)                                                                                                          \

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include <attend/file.h>
 #include <attend/translator.h>
 
 #include "evaluate.h"
@@ -43,23 +44,35 @@ static int on_progress(void *ctx, int64_t done)
     return cli_interrupted;
 }
 
-/* The pairs to measure on: DATA, or the recipe's test set. */
-static att_status read_pairs(const att_translator *t, const char *data, att_pairs *pairs)
+evaluate_task evaluate_task_of(const char *path)
+{
+    att_file *file;
+    if (att_file_open(path, NULL, &file) != ATT_OK) return EVALUATE_TRANSLATION; /* which says why */
+    const char *task = att_file_metadata(file, "attend.task");
+    evaluate_task found = task && strstr(task, "language-model")        ? EVALUATE_LANGUAGE
+                          : task && strcmp(task, "classification") == 0 ? EVALUATE_CLASSES
+                                                                        : EVALUATE_TRANSLATION;
+    att_file_close(file);
+    return found;
+}
+
+att_status evaluate_pairs(const att_recipe *of_model, const evaluate_data *data, att_pairs *out)
 {
     const att_options *table = att_recipe_options();
     char assignment[4200];
     att_recipe recipe;
-    att_status st = att_options_copy(table, &recipe, att_translator_recipe(t));
+    att_status st = att_options_copy(table, &recipe, of_model);
     if (st != ATT_OK) return st;
-    if (set.source_column) recipe.data.source_column = set.source_column;
-    if (set.target_column) recipe.data.target_column = set.target_column;
-    if (data) {
-        snprintf(assignment, sizeof assignment, "data.test=%s", data);
+    if (data->source_column) recipe.data.source_column = data->source_column;
+    if (data->target_column) recipe.data.target_column = data->target_column;
+    if (data->files) {
+        snprintf(assignment, sizeof assignment, "data.test=%s", data->files);
         st = att_options_set(table, &recipe, assignment);
         if (st == ATT_OK) st = att_options_set(table, &recipe, "data.folder=");
         if (st == ATT_OK) st = att_options_set(table, &recipe, "data.synthetic=");
     }
-    if (st == ATT_OK) st = att_recipe_pairs(&recipe, "test", pairs);
+    if (st == ATT_OK) st = att_recipe_pairs(&recipe, "test", out);
+    if (st == ATT_OK && data->limit && data->limit < out->count) out->count = data->limit;
     att_options_free(table, &recipe);
     return st;
 }
@@ -162,21 +175,21 @@ static int run(int argc, char **argv)
     if (set.against && !set.by_length) return cli_wrong("--against: only with --by-length FILE");
     if (set.loss_only && (set.by_length || set.output))
         return cli_wrong("--loss-only: makes no translations for --output or --by-length");
-    if (evaluate_is_language(argv[0])) {
+    const evaluate_task task = evaluate_task_of(argv[0]);
+    const evaluate_data data = {argc > 1 ? argv[1] : NULL, set.source_column, set.target_column, set.limit};
+    if (task == EVALUATE_LANGUAGE) {
         const evaluate_wish wish = {set.limit, set.entries, set.dictionary};
-        return evaluate_language(argv[0], argc > 1 ? argv[1] : NULL, &wish);
+        return evaluate_language(argv[0], data.files, &wish);
     }
+    if (task == EVALUATE_CLASSES) return evaluate_classes(argv[0], &data);
     if (set.entries || set.dictionary) return cli_wrong("--entries, --dictionary: only with a model of a dictionary");
     att_status st = att_translator_load(argv[0], &exec, NULL, &t);
     if (st != ATT_OK) return cli_fail(st);
     st = cli_round_weights(att_translator_params(t));
-    if (st == ATT_OK) st = read_pairs(t, argc > 1 ? argv[1] : NULL, &pairs);
+    if (st == ATT_OK) st = evaluate_pairs(att_translator_recipe(t), &data, &pairs);
     int status = st == ATT_OK ? CLI_DONE : cli_fail(st);
     cli_catch_interrupt();
-    if (st == ATT_OK) {
-        if (set.limit && set.limit < pairs.count) pairs.count = set.limit;
-        status = evaluate(t, &pairs);
-    }
+    if (st == ATT_OK) status = evaluate(t, &pairs);
     att_pairs_free(&pairs);
     att_translator_destroy(t);
     return status;
@@ -189,6 +202,7 @@ const cli_command cmd_evaluate = {
     .help = "DATA is a file of tab-separated pairs or SOURCE,TARGET: two line-aligned files; without it the\n"
             "test set of the model's recipe. BLEU and chrF are sacreBLEU's, on detokenised, cased text with a\n"
             "single reference. For a language model DATA is a file of text: loss, perplexity, bits a byte.\n"
+            "For a model that classifies, of pairs of a text and its class: accuracy, macro F1, and each class.\n"
             "\n"
             "Of the entries that a model of a dictionary draws, without a filter: which share is well-formed\n"
             "(a word, a part of speech, a definition, an example that is empty or has the word, and an end),\n"

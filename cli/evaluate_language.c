@@ -6,16 +6,6 @@
 #include <attend/file.h>
 #include <string.h>
 
-bool evaluate_is_language(const char *path)
-{
-    att_file *file;
-    if (att_file_open(path, NULL, &file) != ATT_OK) return false;
-    const char *task = att_file_metadata(file, "attend.task");
-    bool yes = task && strstr(task, "language-model");
-    att_file_close(file);
-    return yes;
-}
-
 static json_t *as_json(const att_language_score *s, const att_invent_score *e)
 {
     json_t *object = json_pack("{s:I, s:I, s:f, s:f, s:f, s:f, s:f}", "tokens", (json_int_t)s->tokens, "bytes",

@@ -4,7 +4,6 @@
 #include <string.h>
 
 #include <attend/file.h>
-#include <attend/language.h>
 #include <attend/translator.h>
 
 static struct {
@@ -37,8 +36,9 @@ static int on_progress(void *ctx, const att_train_progress *p)
     char rate[96];
     static bool kept;
     if (!kept) kept = keep_recipe(ctx) == ATT_OK; /* a run that is killed later has it too */
-    snprintf(rate, sizeof rate, "epoch %lld, loss %.3f, %.0f tokens/s", (long long)p->epoch + 1, p->loss,
-             p->tokens_per_second);
+    const char *unit = ((const att_recipe *)ctx)->task == ATT_TASK_CLASSIFICATION ? "lines" : "tokens";
+    snprintf(rate, sizeof rate, "epoch %lld, loss %.3f, %.0f %s/s", (long long)p->epoch + 1, p->loss,
+             p->tokens_per_second, unit);
     cli_progress_update((double)p->step, rate);
     return cli_interrupted;
 }
@@ -88,7 +88,8 @@ static att_status read_recipe(int argc, char **argv, att_recipe *recipe)
 {
     att_status st = att_options_read_yaml(att_recipe_options(), recipe, argv[0]);
     for (int i = 1; st == ATT_OK && i < argc; i++) st = att_options_set(att_recipe_options(), recipe, argv[i]);
-    return st == ATT_OK ? default_folder(recipe, argv[0]) : st;
+    if (st == ATT_OK) st = default_folder(recipe, argv[0]);
+    return st == ATT_OK ? att_recipe_resolve(recipe, set.resume) : st;
 }
 
 typedef struct best_score {
@@ -141,8 +142,7 @@ static int train(att_recipe *recipe)
     att_training_hooks hooks = {.progress = on_progress, .validated = on_validated, .note = on_note, .ctx = recipe};
     cli_catch_interrupt();
     cli_progress_begin((double)recipe->train.steps, "steps");
-    att_status st = recipe->task == ATT_TASK_TRANSLATION ? att_train_translator(recipe, &exec, set.resume, &hooks)
-                                                         : att_train_language(recipe, &exec, set.resume, &hooks);
+    att_status st = att_recipe_train(recipe, &exec, set.resume, &hooks);
     cli_progress_end();
     if (st == ATT_OK) st = keep_recipe(recipe);
     return st == ATT_OK ? report(recipe) : cli_fail(st);

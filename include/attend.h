@@ -4,6 +4,7 @@
 
 #include <attend/addressing.h>
 #include <attend/attention.h>
+#include <attend/classify.h>
 #include <attend/convert.h>
 #include <attend/dictionary.h>
 #include <attend/exec.h>

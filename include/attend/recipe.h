@@ -9,7 +9,12 @@
 
 ATT_BEGIN
 
-enum { ATT_TASK_TRANSLATION, ATT_TASK_LANGUAGE_MODEL, ATT_TASK_MASKED_LANGUAGE_MODEL };
+enum {
+    ATT_TASK_TRANSLATION,
+    ATT_TASK_LANGUAGE_MODEL,
+    ATT_TASK_MASKED_LANGUAGE_MODEL,
+    ATT_TASK_CLASSIFICATION, /* which class a text is of: column source_column the text, target_column its class */
+};
 enum { ATT_UNIT_TEXT, ATT_UNIT_LINES, ATT_UNIT_ENTRIES };
 enum { ATT_MODEL_SEQ2SEQ, ATT_MODEL_TRANSFORMER };
 /* What log p is divided by, n tokens with </s>: ((5 + n) / 6)^length_penalty (Wu et al. 2016), or n^length_penalty. */
@@ -17,7 +22,7 @@ enum { ATT_LENGTH_GNMT, ATT_LENGTH_POWER };
 /* A beam search ends once it has as many hypotheses as the beam is wide, or once the best running one, were it to end
  * here, would be worse than all of those (as `generate` of `transformers` does it). */
 enum { ATT_STOP_FULL, ATT_STOP_BEST };
-enum { ATT_METRIC_LOSS, ATT_METRIC_BLEU, ATT_METRIC_CHRF, ATT_METRIC_EXACT };
+enum { ATT_METRIC_LOSS, ATT_METRIC_BLEU, ATT_METRIC_CHRF, ATT_METRIC_EXACT, ATT_METRIC_ACCURACY };
 
 typedef struct att_recipe {
     struct {
@@ -54,10 +59,17 @@ typedef struct att_recipe {
     } decode;                               /* what the model file remembers as its defaults */
     int task, kind;
     att_transformer_config transformer; /* what the keys of its own say, see att_recipe_transformer */
+    char *from;                         /* a model file to begin with, see att_recipe_resolve; "": none */
 } att_recipe;
 
 /* The whole configuration of a recipe's Transformer but for the vocabularies. */
 ATT_API void att_recipe_transformer(const att_recipe *recipe, att_transformer_config *out);
+
+/* A recipe with model.from goes on from that model: its weights are the first ones, its tokenisers stay, and the keys
+ * text.* and model.*, but for all dropout, get its values. `resume`: those of the run that is continued (last.att in
+ * train.folder). Does nothing without model.from. Fails with ATT_E_VALUE for a key that says neither what the model has
+ * nor the default, and for a task that needs another shape of model; and as att_file_open. */
+ATT_API att_status att_recipe_resolve(att_recipe *recipe, int resume);
 
 /* The table behind att_recipe: for att_options_read_yaml, att_options_set, att_options_to_yaml, ... */
 ATT_API const att_options *att_recipe_options(void);

@@ -101,6 +101,9 @@ typedef struct att_training_hooks {
 } att_training_hooks;
 ATT_API att_status att_train_translator(const att_recipe *recipe, const att_exec *exec, int resume,
                                         const att_training_hooks *hooks);
+/* The same for a recipe of any task: a translator, a language model, a classifier. */
+ATT_API att_status att_recipe_train(const att_recipe *recipe, const att_exec *exec, int resume,
+                                    const att_training_hooks *hooks);
 
 ATT_END
 

@@ -58,7 +58,7 @@ class Entry:
 
 class Model:
     """A model file (best.att, last.att, ...) ready for use: task says whether it translates ("translation"), continues
-    text ("language-model") or fills in ("masked-language-model").
+    text ("language-model"), fills in ("masked-language-model") or says which class a text is of ("classification").
 
     Threads and instruction set are those set when it is loaded. A model may be used from several threads; its calls run
     one after the other. FileNotFoundError, OSError or ValueError say what is wrong with a file.
@@ -69,9 +69,13 @@ class Model:
         self.task = _core.model_task(self.path)
         self._execution = execution()
         self._lock = threading.Lock()
-        load = _core.translator_load if self.task == "translation" else _core.language_load
-        self._loaded = load(self.path, *self._execution)
         self._network: Network | None = None
+        self._loaded: Any = None
+        if self.task == "classification":
+            self._network = Network(self.path, self._execution)
+        else:
+            load = _core.translator_load if self.task == "translation" else _core.language_load
+            self._loaded = load(self.path, *self._execution)
 
     @property
     def attends(self) -> bool:
@@ -141,6 +145,16 @@ class Model:
         with self._lock:
             found = self.network.embed(texts)
         return found[0] if isinstance(lines, str) else found
+
+    def classify(self, lines: str | Sequence[str]) -> Any:
+        """Which class lines are of: for each a dictionary of all classes, the likeliest first, with their
+        probabilities; one for a string, a list for a list."""
+        self._needs("classification", "classifies")
+        with self._lock:
+            classes, found = self.network.classify(_strings(lines, "lines"))
+        orders = np.argsort(-found, axis=1, kind="stable")
+        results = [{classes[i]: float(row[i]) for i in order} for row, order in zip(found, orders)]
+        return results[0] if isinstance(lines, str) else results
 
     @property
     def network(self) -> Network:

@@ -56,6 +56,12 @@ class Network:
         _core.network_embed(self._loaded, lines, result)
         return result
 
+    def classify(self, lines: list[str]) -> tuple[list[str], Array]:
+        classes = _core.network_classes(self._loaded)
+        result = np.empty((len(lines), len(classes)), np.float32)
+        _core.network_classify(self._loaded, lines, result)
+        return classes, result
+
     def look(self, text: str) -> Look:
         ids = self.encode(text)
         if not ids:

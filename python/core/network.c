@@ -181,11 +181,13 @@ static int on_progress(void *ctx, int64_t done)
     return stop;
 }
 
-static PyObject *network_embed(PyObject *self, PyObject *args)
+typedef att_status of_lines(att_model *, const att_text *, int64_t, att_view *, int (*)(void *, int64_t), void *);
+
+/* (network, lines, result): what `make` makes of the lines. */
+static PyObject *from_lines(PyObject *args, of_lines *make)
 {
     PyObject *capsule, *list, *array;
     arrays a = {0};
-    (void)self;
     if (!PyArg_ParseTuple(args, "OO!O", &capsule, &PyList_Type, &list, &array)) return NULL;
     att_model *model = PyCapsule_GetPointer(capsule, NETWORK);
     Py_ssize_t n = PyList_Size(list);
@@ -201,13 +203,38 @@ static PyObject *network_embed(PyObject *self, PyObject *args)
     att_status status = ATT_OK;
     if (!bad) {
         PyThreadState *interpreter = PyEval_SaveThread();
-        status = att_model_embed(model, lines, n, &a.view[0], on_progress, NULL);
+        status = make(model, lines, n, &a.view[0], on_progress, NULL);
         PyEval_RestoreThread(interpreter);
     }
     free(lines);
     core_release(&a.buffers);
     if (bad || PyErr_Occurred()) return NULL;
     return status == ATT_OK ? Py_NewRef(Py_None) : core_raise(status);
+}
+
+static PyObject *network_embed(PyObject *self, PyObject *args)
+{
+    (void)self;
+    return from_lines(args, att_model_embed);
+}
+
+static PyObject *network_classify(PyObject *self, PyObject *args)
+{
+    (void)self;
+    return from_lines(args, att_model_classify);
+}
+
+static PyObject *network_classes(PyObject *self, PyObject *capsule)
+{
+    (void)self;
+    const att_model *model = PyCapsule_GetPointer(capsule, NETWORK);
+    PyObject *list = model ? PyList_New(0) : NULL;
+    for (int64_t i = 0; list && i < att_model_classes(model); i++) {
+        PyObject *name = PyUnicode_FromString(att_model_class(model, i));
+        if (!name || PyList_Append(list, name) != 0) Py_CLEAR(list);
+        Py_XDECREF(name);
+    }
+    return list;
 }
 
 PyMethodDef core_network_methods[] = {
@@ -219,4 +246,6 @@ PyMethodDef core_network_methods[] = {
     {"network_attention", network_attention, METH_VARARGS,
      "(network, ids, lengths, segments, target, encoder, decoder, cross)"},
     {"network_embed", network_embed, METH_VARARGS, "(network, lines, result)"},
+    {"network_classify", network_classify, METH_VARARGS, "(network, lines, result)"},
+    {"network_classes", network_classes, METH_O, "(network): their names"},
     {0}};

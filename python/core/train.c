@@ -77,8 +77,7 @@ static att_status run(const att_recipe *recipe, const att_exec *exec, int resume
 {
     const att_training_hooks called = {.progress = on_progress, .validated = on_validated, .note = on_note, .ctx = h};
     PyThreadState *interpreter = PyEval_SaveThread();
-    att_status status = recipe->task == ATT_TASK_TRANSLATION ? att_train_translator(recipe, exec, resume, &called)
-                                                             : att_train_language(recipe, exec, resume, &called);
+    att_status status = att_recipe_train(recipe, exec, resume, &called);
     PyEval_RestoreThread(interpreter);
     return status;
 }

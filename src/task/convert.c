@@ -298,8 +298,8 @@ static att_status save_with(const import *m, const char *path, const char *recip
     snprintf(limit, sizeof limit, "%lld", (long long)most);
     metadata[n++] = (att_metadata){"attend.task", att_task_name(m->hub.recipe.task)};
     metadata[n++] = (att_metadata){"attend.recipe", recipe};
-    metadata[n++] = (att_metadata){"attend.vocabulary", vocabulary};
-    metadata[n++] = (att_metadata){"attend.max_tokens", limit};
+    metadata[n++] = (att_metadata){ATT_VOCABULARY, vocabulary};
+    metadata[n++] = (att_metadata){ATT_MOST_TOKENS, limit};
     if (source) metadata[n++] = (att_metadata){pair ? ATT_SOURCE_TOKENIZER : ATT_TOKENIZER, source};
     if (target) metadata[n++] = (att_metadata){ATT_TARGET_TOKENIZER, target};
     return save_tensors(m, path, metadata, n);

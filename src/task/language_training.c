@@ -72,17 +72,26 @@ static att_status describe_words(training *j)
     return ATT_OK;
 }
 
-static att_status prepare(training *j, int resume)
+static att_status assemble(training *j)
 {
     const att_recipe *r = j->run.recipe;
-    att_tokenizer *tokenizer = NULL, *same;
+    att_tokenizer *tokenizer[2] = {NULL, NULL};
+    int64_t vocabulary[2] = {0, 0};
+    att_status status = att_run_is_new(&j->run)
+                            ? att_run_tokenizer(r, "training text", j->texts.text, j->texts.count, &tokenizer[0])
+                            : att_run_tokenizers(&j->run, tokenizer, vocabulary);
+    if (status == ATT_OK) return att_language_assemble(r, tokenizer[0], vocabulary[0], 1, &j->run.exec, NULL, &j->l);
+    att_tokenizer_destroy(tokenizer[0]);
+    return status;
+}
+
+static att_status prepare(training *j)
+{
+    const att_recipe *r = j->run.recipe;
     void *block;
-    ATT_REQUIRE(*r->run.folder, ATT_E_VALUE, "train.folder: empty, expected where the run is to be kept");
     ATT_TRY(att_texts_of_recipe(r, "train", &j->texts));
     ATT_TRY(att_texts_of_recipe(r, "valid", &j->valid_texts));
-    ATT_TRY(resume ? att_run_resume(&j->run, &tokenizer, &same)
-                   : att_run_tokenizer(r, "training text", j->texts.text, j->texts.count, &tokenizer));
-    ATT_TRY(att_language_assemble(r, tokenizer, 0, 1, &j->run.exec, NULL, &j->l));
+    ATT_TRY(assemble(j));
     ATT_TRY(att_windows_create(j->l, &j->texts, &j->train));
     ATT_TRY(att_windows_create(j->l, &j->valid_texts, &j->valid));
     j->B = att_max64(1, att_min64(r->run.batch_sentences, r->run.batch_tokens / j->train.T));
@@ -90,7 +99,8 @@ static att_status prepare(training *j, int resume)
     j->start = block;
     att_run_note(&j->run, "%lld training tokens, %lld for validation, windows of %lld", (long long)j->train.n,
                  (long long)j->valid.n, (long long)j->train.T);
-    att_run_note(&j->run, "a vocabulary of %lld tokens, %lld parameters", (long long)att_tokenizer_size(tokenizer),
+    att_run_note(&j->run, "a vocabulary of %lld tokens, %lld parameters",
+                 (long long)att_tokenizer_size(j->l->tokenizer),
                  (long long)att_params_elements(att_transformer_params(j->l->model)));
     return describe_words(j);
 }
@@ -111,15 +121,15 @@ att_status att_train_language(const att_recipe *recipe, const att_exec *exec, in
                               const att_training_hooks *hooks)
 {
     training j = {0};
-    att_run_begin(&j.run, recipe, exec, hooks);
-    att_status status = prepare(&j, resume);
+    att_status status = att_run_begin(&j.run, recipe, exec, resume, hooks);
+    if (status == ATT_OK) status = prepare(&j);
     if (status == ATT_OK) {
         att_train_job job = {.params = att_transformer_params(j.l->model),
                              .plan = plan,
                              .count = count,
                              .loss = loss,
                              .validate = validate};
-        status = att_run_train(&j.run, job, j.l->tokenizer, j.l->tokenizer, resume);
+        status = att_run_train(&j.run, job, j.l->tokenizer, j.l->tokenizer);
     }
     release(&j);
     return status;

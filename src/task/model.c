@@ -11,12 +11,15 @@
 static att_status load_network(att_model *m, att_file *file, const char *path)
 {
     att_transformer_config config;
+    const char *names = att_file_metadata(file, ATT_CLASSES);
     att_recipe_transformer(&m->recipe, &config);
+    if (m->recipe.task == ATT_TASK_CLASSIFICATION) ATT_TRY(att_model_name_classes(m, names ? names : ""));
+    config.classes = m->classes;
     config.source_vocabulary = att_model_vocabulary(file, &m->recipe, m->source);
     config.target_vocabulary = att_model_vocabulary(file, &m->recipe, m->target);
     ATT_REQUIRE(config.source_vocabulary > 0 && config.target_vocabulary > 0, ATT_E_FORMAT,
                 "%s: neither a tokeniser nor 'attend.vocabulary' in its metadata", path);
-    const char *most = att_file_metadata(file, "attend.max_tokens");
+    const char *most = att_file_metadata(file, ATT_MOST_TOKENS);
     m->most = most ? atoll(most) : 0;
     if (m->most < 2 || m->most > config.context) m->most = config.context;
     ATT_TRY(att_transformer_create(&config, 0, ATT_PARAMS_LATER, m->allocator, &m->network));
@@ -62,6 +65,8 @@ void att_model_destroy(att_model *m)
     if (m->target != m->source) att_tokenizer_destroy(m->target);
     att_tokenizer_destroy(m->source);
     att_options_free(att_recipe_options(), &m->recipe);
+    att_free(NULL, m->class, 0);
+    att_text_free(NULL, m->class_text);
     att_free(m->allocator, m, sizeof *m);
 }
 

@@ -10,7 +10,7 @@
 
 const char *att_task_name(int task)
 {
-    static const char *const name[] = {"translation", "language-model", "masked-language-model"};
+    static const char *const name[] = {"translation", "language-model", "masked-language-model", "classification"};
     return name[task];
 }
 
@@ -50,7 +50,7 @@ att_status att_model_read_tokenizers(const att_file *file, const att_recipe *rec
 
 int64_t att_model_vocabulary(const att_file *file, const att_recipe *recipe, const att_tokenizer *tokenizer)
 {
-    const char *said = att_file_metadata(file, "attend.vocabulary");
+    const char *said = att_file_metadata(file, ATT_VOCABULARY);
     long long n = said ? atoll(said) : 0;
     bool masks = recipe->task == ATT_TASK_MASKED_LANGUAGE_MODEL;
     if (n > 0 || !tokenizer) return n;
@@ -67,6 +67,14 @@ static att_status find_weights(const att_file *file, const char *path, const att
                 memcmp(from->dim, to->dim, (size_t)to->ndim * sizeof *to->dim) == 0;
     ATT_REQUIRE(same, ATT_E_FORMAT, "%s: tensor '%s' has another shape or type than the model's configuration says",
                 path, name);
+    return ATT_OK;
+}
+
+att_status att_model_weight(const att_file *file, const char *path, const att_parameter *p)
+{
+    att_view from;
+    ATT_TRY(find_weights(file, path, p, &from));
+    memcpy(att_parameter_value(p)->data, from.data, (size_t)att_view_count(&from) * sizeof(float));
     return ATT_OK;
 }
 

@@ -13,6 +13,9 @@ void att_recipe_transformer(const att_recipe *recipe, att_transformer_config *ou
     out->shape = recipe->task == ATT_TASK_TRANSLATION      ? ATT_TRANSFORMER_ENCODER_DECODER
                  : recipe->task == ATT_TASK_LANGUAGE_MODEL ? ATT_TRANSFORMER_DECODER
                                                            : ATT_TRANSFORMER_ENCODER;
+    if (recipe->task != ATT_TASK_CLASSIFICATION) return;
+    out->pooler = out->tied = 1; /* no word is predicted */
+    out->head = out->output_bias = 0;
 }
 
 att_status att_pair_model_create(const att_recipe *recipe, int64_t source_vocabulary, int64_t target_vocabulary,

@@ -8,8 +8,8 @@ static const char *const cells[] = {"gru", "gru-reset-before", "lstm", NULL};
 static const char *const scores[] = {"additive", "dot", "general", "none", NULL};
 static const char *const moments[] = {"before", "after", NULL};
 static const char *const schedules[] = {"constant", "inverse-sqrt", "plateau", "cosine", NULL};
-static const char *const metrics[] = {"loss", "bleu", "chrf", "exact", NULL};
-static const char *const tasks[] = {"translation", "language-model", "masked-language-model", NULL};
+static const char *const metrics[] = {"loss", "bleu", "chrf", "exact", "accuracy", NULL};
+static const char *const tasks[] = {"translation", "language-model", "masked-language-model", "classification", NULL};
 static const char *const units[] = {"text", "lines", "entries", NULL};
 static const char *const lengths[] = {"gnmt", "power", NULL};
 static const char *const stops[] = {"full", "best", NULL};
@@ -28,8 +28,8 @@ static const att_option options[] = {
     {"data.train", ATT_OPTION_STRING, AT(data.train), "", UNBOUNDED, "file of tab-separated pairs, or SOURCE,TARGET: two line-aligned files; plain, gzip, zstd or xz"},
     {"data.valid", ATT_OPTION_STRING, AT(data.valid), "", UNBOUNDED, "the same, for validation"},
     {"data.test", ATT_OPTION_STRING, AT(data.test), "", UNBOUNDED, "the same, what `attend evaluate` uses by default"},
-    {"data.source_column", ATT_OPTION_INT, AT(data.source_column), "1", 1, 1000, NULL, "column to translate from"},
-    {"data.target_column", ATT_OPTION_INT, AT(data.target_column), "2", 1, 1000, NULL, "column to translate to"},
+    {"data.source_column", ATT_OPTION_INT, AT(data.source_column), "1", 1, 1000, NULL, "column to translate from, or of the text to classify"},
+    {"data.target_column", ATT_OPTION_INT, AT(data.target_column), "2", 1, 1000, NULL, "column to translate to, or of the class"},
     {"data.synthetic", ATT_OPTION_STRING, AT(data.synthetic), "", UNBOUNDED, "instead of files: dates, copy or reverse"},
     {"data.synthetic_train", ATT_OPTION_INT, AT(data.synthetic_train), "20000", 1, 1e9, NULL, "synthetic training pairs"},
     {"data.synthetic_valid", ATT_OPTION_INT, AT(data.synthetic_valid), "1000", 1, 1e9, NULL, "synthetic validation pairs"},
@@ -46,6 +46,7 @@ static const att_option options[] = {
     {"text.coverage", ATT_OPTION_REAL, AT(text.coverage), "0.9995", 0, 1, NULL, "BPE: share of the characters that must be known"},
     {"text.dropout", ATT_OPTION_REAL, AT(text.dropout), "0", 0, 1, NULL, "BPE-dropout: share of the merges left out, anew in every epoch"},
 
+    {"model.from", ATT_OPTION_STRING, AT(from), "", UNBOUNDED, "a model file to begin with: its weights, vocabulary and sizes"},
     {"model.kind", ATT_OPTION_CHOICE, AT(kind), "seq2seq", 0, 0, kinds, "recurrent encoder and decoder, or Transformer"},
     {"model.cell", ATT_OPTION_CHOICE, AT(model.cell), "gru", 0, 0, cells, "recurrent cell"},
     {"model.embedding", ATT_OPTION_INT, AT(model.embedding), "256", 1, 65536, NULL, "width of word vectors and readout"},

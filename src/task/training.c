@@ -37,13 +37,15 @@ static att_status train_tokenizers(const training *j, att_tokenizer **source, at
     return status;
 }
 
-static att_status make_translator(training *j, int resume)
+static att_status make_translator(training *j)
 {
-    att_tokenizer *source = NULL, *target = NULL;
-    att_status status = resume ? att_run_resume(&j->run, &source, &target) : train_tokenizers(j, &source, &target);
-    if (status == ATT_OK) return att_translator_build(j->run.recipe, source, target, 1, &j->run.exec, NULL, &j->t);
-    if (target != source) att_tokenizer_destroy(target);
-    att_tokenizer_destroy(source);
+    att_tokenizer *t[2] = {NULL, NULL};
+    int64_t vocabulary[2] = {0, 0};
+    att_status status =
+        att_run_is_new(&j->run) ? train_tokenizers(j, &t[0], &t[1]) : att_run_tokenizers(&j->run, t, vocabulary);
+    if (status == ATT_OK) return att_translator_build(j->run.recipe, t, vocabulary, 1, &j->run.exec, NULL, &j->t);
+    if (t[1] != t[0]) att_tokenizer_destroy(t[1]);
+    att_tokenizer_destroy(t[0]);
     return status;
 }
 
@@ -104,15 +106,14 @@ static att_status validate(void *ctx, att_validation *out)
 
 /* ---- beginning and end ---- */
 
-static att_status prepare(training *j, int resume)
+static att_status prepare(training *j)
 {
     const att_recipe *r = j->run.recipe;
-    ATT_REQUIRE(*r->run.folder, ATT_E_VALUE, "train.folder: empty, expected where the run is to be kept");
     ATT_TRY(att_recipe_pairs(r, "train", &j->train));
     ATT_TRY(att_recipe_pairs(r, "valid", &j->valid));
     att_run_note(&j->run, "%lld training pairs, %lld for validation", (long long)j->train.count,
                  (long long)j->valid.count);
-    ATT_TRY(make_translator(j, resume));
+    ATT_TRY(make_translator(j));
     att_run_note(&j->run, "vocabularies of %lld and %lld tokens, %lld parameters",
                  (long long)att_tokenizer_size(j->t->source), (long long)att_tokenizer_size(j->t->target),
                  (long long)att_params_elements(att_pair_model_params(&j->t->model)));
@@ -132,15 +133,15 @@ att_status att_train_translator(const att_recipe *recipe, const att_exec *exec, 
                                 const att_training_hooks *hooks)
 {
     training j = {0};
-    att_run_begin(&j.run, recipe, exec, hooks);
-    att_status status = prepare(&j, resume);
+    att_status status = att_run_begin(&j.run, recipe, exec, resume, hooks);
+    if (status == ATT_OK) status = prepare(&j);
     if (status == ATT_OK) {
         att_train_job job = {.params = att_pair_model_params(&j.t->model),
                              .plan = plan,
                              .count = count,
                              .loss = loss,
                              .validate = validate};
-        status = att_run_train(&j.run, job, j.t->source, j.t->target, resume);
+        status = att_run_train(&j.run, job, j.t->source, j.t->target);
     }
     release(&j);
     return status;

@@ -34,14 +34,16 @@ att_status att_translator_assemble(const att_recipe *recipe, att_tokenizer *sour
     return ATT_OK;
 }
 
-att_status att_translator_build(const att_recipe *recipe, att_tokenizer *source, att_tokenizer *target,
-                                int with_gradients, const att_exec *exec, const att_allocator *allocator,
-                                att_translator **out)
+att_status att_translator_build(const att_recipe *recipe, att_tokenizer *const tokenizer[2],
+                                const int64_t vocabulary[2], int with_gradients, const att_exec *exec,
+                                const att_allocator *allocator, att_translator **out)
 {
+    att_tokenizer *source = tokenizer[0], *target = tokenizer[1];
     att_pair_model model;
+    int64_t n[2];
     *out = NULL;
-    att_status status = att_pair_model_create(recipe, att_tokenizer_size(source), att_tokenizer_size(target),
-                                              with_gradients, allocator, &model);
+    for (int i = 0; i < 2; i++) n[i] = vocabulary[i] ? vocabulary[i] : att_tokenizer_size(tokenizer[i]);
+    att_status status = att_pair_model_create(recipe, n[0], n[1], with_gradients, allocator, &model);
     if (status == ATT_OK) return att_translator_assemble(recipe, source, target, model, exec, allocator, out);
     if (target != source) att_tokenizer_destroy(target);
     att_tokenizer_destroy(source);
@@ -51,7 +53,8 @@ att_status att_translator_build(const att_recipe *recipe, att_tokenizer *source,
 att_status att_translator_create(const att_recipe *recipe, att_tokenizer *source, att_tokenizer *target,
                                  const att_exec *exec, const att_allocator *allocator, att_translator **out)
 {
-    return att_translator_build(recipe, source, target, 0, exec, allocator, out);
+    att_tokenizer *const tokenizer[2] = {source, target};
+    return att_translator_build(recipe, tokenizer, (int64_t[2]){0, 0}, 0, exec, allocator, out);
 }
 
 void att_translator_destroy(att_translator *t)

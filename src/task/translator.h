@@ -20,10 +20,10 @@ struct att_translator {
 att_status att_translator_assemble(const att_recipe *recipe, att_tokenizer *source, att_tokenizer *target,
                                    att_pair_model model, const att_exec *exec, const att_allocator *allocator,
                                    att_translator **out);
-/* With a fresh model of the recipe, see att_translator_create. */
-att_status att_translator_build(const att_recipe *recipe, att_tokenizer *source, att_tokenizer *target,
-                                int with_gradients, const att_exec *exec, const att_allocator *allocator,
-                                att_translator **out);
+/* With a fresh model of the recipe, see att_translator_create; vocabulary: words of each side, 0: the tokeniser's. */
+att_status att_translator_build(const att_recipe *recipe, att_tokenizer *const tokenizer[2],
+                                const int64_t vocabulary[2], int with_gradients, const att_exec *exec,
+                                const att_allocator *allocator, att_translator **out);
 
 /* One hypothesis of a search: tokens without <s> and </s>. */
 typedef struct att_hypothesis {
