@@ -303,13 +303,14 @@ VF_INLINE void vf_store(float *p, vf a)
 }
 VF_INLINE void vf_load_bf16(const uint16_t *p, vf *even, vf *odd)
 {
-    uint32_t both[VF_LANES];
+    uint32_t both[VF_LANES], low[VF_LANES], high[VF_LANES];
     memcpy(both, p, sizeof both);
     for (int i = 0; i < VF_LANES; i++) {
-        uint32_t low = both[i] << 16, high = both[i] & 0xffff0000u;
-        memcpy(&(*even)[i], &low, sizeof low);
-        memcpy(&(*odd)[i], &high, sizeof high);
+        low[i] = both[i] << 16;
+        high[i] = both[i] & 0xffff0000u;
     }
+    memcpy(even, low, sizeof low);
+    memcpy(odd, high, sizeof high);
 }
 VF_INLINE vf vf_load_n(const float *p, int64_t n)
 {
