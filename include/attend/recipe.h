@@ -41,6 +41,7 @@ typedef struct att_recipe {
         int64_t vocabulary, min_count;
         int shared;               /* one vocabulary for both sides */
         double coverage, dropout; /* of BPE; dropout: BPE-dropout in training */
+        int cased;                /* WordPiece keeps capitals and accents */
     } text;
     att_seq2seq_config model; /* model.kind seq2seq; a Transformer has its layers, dropout, tied and shared here too */
     att_train_options train;

@@ -77,9 +77,12 @@ typedef enum att_token_role {
  *   BYTE_BPE   byte pair encoding of the bytes of words, in the manner of GPT-2 (Radford 2019, section 2.2): the same
  *              ids as PyPI's `tokenizers` gives. No text is unknown, and decoding gives it back.
  *   WORDPIECE  BERT's: cleaned, perhaps lower case without accents, cut at blanks and punctuation, then the longest
- *              piece first (Devlin 2019); the same ids as `tokenizers` gives. Not learnt here.
- *   SENTENCEPIECE  a unigram model of SentencePiece's (Kudo 2018), with the normalisation inside it; the same pieces as
- *                  PyPI's `sentencepiece` gives. Marian's vocab.json numbers them. Not learnt here. */
+ *              piece first (Devlin 2019); the same ids as `tokenizers` gives. Learnt as its trainer does, by merging
+ * the most frequent pairs; [PAD] [UNK] [CLS] [SEP] [MASK] are the first five, then come the characters, and behind "##"
+ * those that continue a word, by code point. `tokenizers` numbers the latter in an order that changes from run to run,
+ * and its ties with them: given this order it learns the same vocabulary. SENTENCEPIECE  a unigram model of
+ * SentencePiece's (Kudo 2018), with the normalisation inside it; the same pieces as PyPI's `sentencepiece` gives.
+ * Marian's vocab.json numbers them. Not learnt here. */
 typedef enum att_token_unit {
     ATT_TOKENIZER_BPE = 0,
     ATT_TOKENIZER_WORD = 1,
@@ -98,13 +101,14 @@ typedef struct att_tokenizer_desc {
     att_normalise normalise;
     int64_t vocabulary; /* number of tokens wanted, special ones included; 0 = all that the data gives */
     int64_t min_count;  /* words, characters or pairs of BPE seen less often are left out; 0 = 1 */
-    double coverage;    /* BPE: share of the characters of the data that must be known; 0 = 0.9995 */
+    double coverage;    /* BPE, WORDPIECE: share of the characters of the data that must be known; 0 = 0.9995 */
+    int cased;          /* WORDPIECE: keep capitals and accents. `normalise` is not used, BERT has a way of its own */
 } att_tokenizer_desc;
 
 typedef struct att_tokenizer att_tokenizer;
 
 /* Learns the vocabulary from n lines (texts that may hold line feeds, for BYTE_BPE). The result depends on the lines
- * alone: ties in counts are broken by the text; with BYTE_BPE by the tokens' numbers, as in `tokenizers`.
+ * alone: ties in counts are broken by the text; with BYTE_BPE and WORDPIECE by the tokens' numbers, as in `tokenizers`.
  * Fails with ATT_E_VALUE: a field out of range; a line that is not UTF-8; more vocabulary wanted than the data supports
  * (the message names the largest possible), or less than BPE's characters need. */
 ATT_API att_status att_tokenizer_train(const att_tokenizer_desc *desc, const att_text *lines, int64_t n,

@@ -43,7 +43,8 @@ static const att_option options[] = {
     {"text.vocabulary", ATT_OPTION_INT, AT(text.vocabulary), "0", 0, 10000000, NULL, "tokens in a vocabulary; 0: all that the data gives"},
     {"text.min_count", ATT_OPTION_INT, AT(text.min_count), "1", 1, 1e9, NULL, "rarer words, characters or pairs are left out"},
     {"text.shared", ATT_OPTION_BOOL, AT(text.shared), "false", UNBOUNDED, "one vocabulary for both sides"},
-    {"text.coverage", ATT_OPTION_REAL, AT(text.coverage), "0.9995", 0, 1, NULL, "BPE: share of the characters that must be known"},
+    {"text.coverage", ATT_OPTION_REAL, AT(text.coverage), "0.9995", 0, 1, NULL, "BPE, WordPiece: share of the characters that must be known"},
+    {"text.cased", ATT_OPTION_BOOL, AT(text.cased), "false", UNBOUNDED, "WordPiece: capitals and accents are kept; it does not use text.normalise"},
     {"text.dropout", ATT_OPTION_REAL, AT(text.dropout), "0", 0, 1, NULL, "BPE-dropout: share of the merges left out, anew in every epoch"},
 
     {"model.from", ATT_OPTION_STRING, AT(from), "", UNBOUNDED, "a model file to begin with: its weights, vocabulary and sizes"},

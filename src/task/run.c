@@ -97,7 +97,8 @@ att_status att_run_tokenizer(const att_recipe *r, const char *side, const att_te
                                .normalise = (att_normalise)r->text.normalise,
                                .vocabulary = r->text.vocabulary,
                                .min_count = r->text.min_count,
-                               .coverage = r->text.coverage};
+                               .coverage = r->text.coverage,
+                               .cased = r->text.cased};
     att_status status = att_tokenizer_train(&desc, lines, n, NULL, out);
     if (status != ATT_E_VALUE) return status;
     char reason[384];

@@ -29,11 +29,17 @@ typedef struct att_bpe_words {
     int64_t n;
 } att_bpe_words;
 
-/* Merges the most frequent pair, again and again, until there are `wanted` pieces (0: no bound) or no pair is seen
- * min_count times. New pieces are added to `pieces`; a pair whose text is one of the first `reserved` pieces is never
- * merged. Ties go to the pair that is first by text (or by number) of left, then right. */
-att_status att_bpe_train(att_bpe_words *words, int64_t wanted, int64_t min_count, int32_t reserved, bool by_number,
-                         att_intern *pieces, att_merges *merges);
+typedef struct att_bpe_rules {
+    int64_t wanted;     /* pieces; 0: no bound */
+    int64_t min_count;  /* pairs seen less often are not merged */
+    int32_t reserved;   /* a pair whose text is one of the first pieces is never merged */
+    bool by_number;     /* ties go to the pair that is first by number of left, then right; else by their text */
+    const char *prefix; /* of pieces inside a word, "##": a merge drops the right one's; "": none */
+} att_bpe_rules;
+
+/* Merges the most frequent pair, again and again, until there are as many pieces as wanted or no pair is frequent
+ * enough. New pieces are added to `pieces`. */
+att_status att_bpe_train(att_bpe_words *words, const att_bpe_rules *rules, att_intern *pieces, att_merges *merges);
 
 typedef struct att_bpe_symbol {
     int32_t piece;      /* -1: merges with nothing, -2: merged into the one on its left */

@@ -21,7 +21,7 @@ typedef struct entry {
 
 typedef struct trainer {
     const att_allocator *allocator;
-    bool by_number; /* how ties are broken */
+    const att_bpe_rules *rules;
     att_bpe_words *words;
     att_intern *pieces;
     att_pairs index; /* (left, right) -> pair */
@@ -54,7 +54,7 @@ static bool before(const trainer *t, entry a, entry b)
     if (a.count != b.count) return a.count > b.count;
     if (a.pair == b.pair) return false;
     const pair *p = &t->pair[a.pair], *q = &t->pair[b.pair];
-    if (t->by_number) return p->left != q->left ? p->left < q->left : p->right < q->right;
+    if (t->rules->by_number) return p->left != q->left ? p->left < q->left : p->right < q->right;
     int order = strcmp(text_of(t, p->left), text_of(t, q->left));
     return order ? order < 0 : strcmp(text_of(t, p->right), text_of(t, q->right)) < 0;
 }
@@ -176,25 +176,27 @@ static att_status apply(trainer *t, int32_t index, att_merge m)
 }
 
 /* Numbers the text of left and right together; *piece is -1 when that text is reserved. */
-static att_status joint_piece(trainer *t, int32_t left, int32_t right, int32_t reserved, int32_t *piece)
+static att_status joint_piece(trainer *t, int32_t left, int32_t right, int32_t *piece)
 {
     att_text a = att_intern_get(t->pieces, left), b = att_intern_get(t->pieces, right);
+    size_t prefix = strlen(t->rules->prefix);
     t->text.bytes = 0;
     ATT_TRY(att_buffer_append(&t->text, a.data, a.bytes));
-    ATT_TRY(att_buffer_append(&t->text, b.data, b.bytes));
+    ATT_TRY(att_buffer_append(&t->text, b.data + prefix, b.bytes - prefix));
     ATT_TRY(att_intern_add(t->pieces, t->text.data, t->text.bytes, piece));
-    if (*piece < reserved) *piece = -1;
+    if (*piece < t->rules->reserved) *piece = -1;
     return ATT_OK;
 }
 
-static att_status learn(trainer *t, int64_t wanted, int64_t min_count, int32_t reserved, att_merges *merges)
+static att_status learn(trainer *t, att_merges *merges)
 {
+    int64_t wanted = t->rules->wanted;
     for (int32_t w = 0; w < t->words->n; w++) ATT_TRY(count_word(t, w, +1, -1));
     ATT_TRY(announce_changes(t));
     while (t->entries > 0 && (wanted == 0 || t->pieces->count < wanted)) {
         entry best = pop(t);
         pair p = t->pair[best.pair];
-        if (p.count < min_count || p.count == 0) continue;
+        if (p.count < t->rules->min_count || p.count == 0) continue;
         if (p.count != best.count) {
             ATT_TRY(push(t, (entry){p.count, best.pair}));
             continue;
@@ -204,7 +206,7 @@ static att_status learn(trainer *t, int64_t wanted, int64_t min_count, int32_t r
         if (known >= 0) {
             m.result = merges->list[known].result;
         } else {
-            ATT_TRY(joint_piece(t, m.left, m.right, reserved, &m.result));
+            ATT_TRY(joint_piece(t, m.left, m.right, &m.result));
             if (m.result < 0) continue;
             ATT_TRY(att_merges_add(merges, m.left, m.right, m.result));
         }
@@ -213,17 +215,12 @@ static att_status learn(trainer *t, int64_t wanted, int64_t min_count, int32_t r
     return ATT_OK;
 }
 
-att_status att_bpe_train(att_bpe_words *words, int64_t wanted, int64_t min_count, int32_t reserved, bool by_number,
-                         att_intern *pieces, att_merges *merges)
+att_status att_bpe_train(att_bpe_words *words, const att_bpe_rules *rules, att_intern *pieces, att_merges *merges)
 {
     const att_allocator *a = pieces->text.allocator;
-    trainer t = {.allocator = a,
-                 .by_number = by_number,
-                 .words = words,
-                 .pieces = pieces,
-                 .index.allocator = a,
-                 .text.allocator = a};
-    att_status status = learn(&t, wanted, min_count, reserved, merges);
+    trainer t = {
+        .allocator = a, .rules = rules, .words = words, .pieces = pieces, .index.allocator = a, .text.allocator = a};
+    att_status status = learn(&t, merges);
     release(&t);
     return status;
 }

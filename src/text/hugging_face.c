@@ -255,7 +255,8 @@ static att_status read_wordpiece(const json_t *root, const json_t *model, att_to
     if (prefix && !json_is_string(prefix)) return damaged("model.continuing_subword_prefix", "a text");
     if (longest && (!json_is_integer(longest) || json_integer_value(longest) < 0))
         return damaged("model.max_input_chars_per_word", "a number");
-    t->wordpiece.longest = longest ? json_integer_value(longest) : 100;
+    ATT_TRY(att_wordpiece_begin(t, false));
+    if (longest) t->wordpiece.longest = json_integer_value(longest);
     ATT_TRY(read_bert(root, t));
     ATT_TRY(read_pieces(json_object_get(model, "vocab"), json_object_get(root, "added_tokens"), t));
     t->role[ATT_ROLE_UNK] = att_intern_find(&t->pieces, unknown, strlen(unknown));

@@ -104,7 +104,11 @@ att_status att_tokenizer_add_specials(att_tokenizer *t);
 /* BYTE_BPE: what words are found with; then, once all pieces and merges are there, what encoding needs. */
 att_status att_byte_bpe_begin(att_tokenizer *t);
 att_status att_byte_bpe_finish(att_tokenizer *t);
-/* The same for WORDPIECE. Fails with ATT_E_FORMAT without the unknown token. */
+/* The same for WORDPIECE: the switches of BERT's models, which may then be changed; then, with all pieces there, what
+ * encoding needs. The latter fails with ATT_E_FORMAT without the unknown token. */
+att_status att_wordpiece_begin(att_tokenizer *t, bool cased);
+/* [PAD] [UNK] [CLS] [SEP] [MASK], as the next tokens, which text may spell. */
+att_status att_wordpiece_add_specials(att_tokenizer *t);
 att_status att_wordpiece_finish(att_tokenizer *t, const char *prefix);
 /* SENTENCEPIECE, from the bytes of a model; t->pieces holds a vocabulary that numbers the pieces, or nothing. */
 att_status att_tokenizer_take_sentencepiece(att_tokenizer *t, const char *model, size_t bytes);
@@ -120,6 +124,10 @@ att_status att_byte_text(att_buffer *out, const char *s, size_t bytes);
 
 /* Bytes of GPT-2's next word (the pre-tokenisation of its regular expression); left >= 1. */
 size_t att_gpt2_word(const uint8_t *sorts, const char *s, size_t left);
+
+/* Bytes of BERT's next word in normalised text: one character of punctuation, or what stands before punctuation or
+ * white space; 0 at white space. */
+size_t att_bert_word(const uint8_t *sorts, const char *s, size_t left);
 
 /* Bytes of the blank at s that separates BPE words: ' ' or U+2581 itself; 0 when there is none. */
 static inline size_t att_blank_at(const char *s, size_t left)

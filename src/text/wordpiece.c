@@ -117,8 +117,7 @@ static att_status spell(speller *s, att_text word, int64_t number, att_sink *out
     return ATT_OK;
 }
 
-/* Bytes of the next word: one character of punctuation, or what stands before punctuation or white space. */
-static size_t word_bytes(const uint8_t *sorts, const char *s, size_t left)
+size_t att_bert_word(const uint8_t *sorts, const char *s, size_t left)
 {
     size_t n = 0;
     while (n < left) {
@@ -140,7 +139,7 @@ static att_status spell_words(speller *s, att_text part, int64_t *word, att_sink
             i += att_utf8_length(part.data[i]);
             continue;
         }
-        size_t n = word_bytes(sorts, part.data + i, part.bytes - i);
+        size_t n = att_bert_word(sorts, part.data + i, part.bytes - i);
         *word += apart;
         apart = false;
         ATT_TRY(spell(s, (att_text){part.data + i, n}, *word, out));
@@ -172,6 +171,24 @@ att_status att_wordpiece_decode(const att_tokenizer *t, att_text piece, bool fir
     return att_buffer_append(out, piece.data, piece.bytes);
 }
 
+att_status att_wordpiece_begin(att_tokenizer *t, bool cased)
+{
+    t->wordpiece = (att_wordpiece){
+        .clean = true, .ideographs = true, .strip_accents = !cased, .lowercase = !cased, .longest = 100};
+    return att_sorts_create(t->allocator, &t->sorts);
+}
+
+att_status att_wordpiece_add_specials(att_tokenizer *t)
+{
+    static const char *const special[ATT_TOKEN_ROLES] = {"[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"};
+    for (int32_t i = 0; i < ATT_TOKEN_ROLES; i++) {
+        size_t bytes = strlen(special[i]);
+        ATT_TRY(att_intern_add(&t->pieces, special[i], bytes, &t->role[i]));
+        ATT_TRY(att_added_add(&t->added, special[i], bytes, (att_added_token){.id = t->role[i], .special = true}));
+    }
+    return ATT_OK;
+}
+
 att_status att_wordpiece_finish(att_tokenizer *t, const char *prefix)
 {
     att_wordpiece *w = &t->wordpiece;
@@ -182,5 +199,5 @@ att_status att_wordpiece_finish(att_tokenizer *t, const char *prefix)
         size_t bytes = att_intern_get(&t->pieces, i).bytes;
         if (bytes > w->most) w->most = bytes;
     }
-    return att_sorts_create(t->allocator, &t->sorts);
+    return ATT_OK;
 }

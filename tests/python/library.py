@@ -13,12 +13,12 @@ class Text(ctypes.Structure):
 
 class Desc(ctypes.Structure):
     _fields_ = [("kind", ctypes.c_int), ("normalise", ctypes.c_int), ("vocabulary", ctypes.c_int64),
-                ("min_count", ctypes.c_int64), ("coverage", ctypes.c_double)]
+                ("min_count", ctypes.c_int64), ("coverage", ctypes.c_double), ("cased", ctypes.c_int)]
 
 
 PAD, UNK, BOS, EOS, MASK = range(5)
 PLAIN, NONE = range(2)
-BYTE_BPE = 3
+BYTE_BPE, WORDPIECE = 3, 4
 
 
 def load(command):

@@ -21,6 +21,9 @@ def models(command, tmp_path_factory):
     attend("train", "r.yaml", "task=language-model", "train.folder=gpt", "--quiet")
     attend("train", "r.yaml", "task=masked-language-model", "train.folder=bert", "train.steps=600",
            "model.encoder_layers=2", "train.batch_sentences=16", "--quiet")
+    attend("train", "r.yaml", "task=masked-language-model", "train.folder=pieces", "train.steps=600",
+           "text.tokenizer=wordpiece", "model.encoder_layers=2", "model.context=8",
+           "train.batch_sentences=16", "--quiet")
     return attend
 
 
@@ -67,6 +70,13 @@ def test_fills_in(models):
     found = models.json("fill", "bert/best.att", "the c[MASK]t sat on [MASK]he", "-n", 2)["fillings"]
     assert [(f["mask"], f["token"]) for f in found[::2]] == [(0, "a"), (1, "t")]
     assert models("fill", "bert/best.att", "the c[MASK]t", "-n", 1).split("\t")[2] == "a\n"
+
+
+def test_fills_in_pieces_of_words(models):
+    """WordPiece, learnt from the same text: [MASK] is a token that text may spell."""
+    for text, word in [("the [MASK] sat on the mat", "cat"), ("The cat [MASK] on the mat", "sat")]:
+        found = models.json("fill", "pieces/best.att", text, "-n", 1)["fillings"]
+        assert [f["token"] for f in found] == [word]
 
 
 def test_refuses(models):

@@ -117,6 +117,36 @@ def wordpiece(corpus):
     return made.get_vocab()
 
 
+@pytest.mark.parametrize("cased", [False, True])
+def test_wordpiece_learns_the_same_vocabulary(attend_library, corpus, cased):
+    """`tokenizers` numbers "##" and a character in the order of a hash table, another in every run, and breaks ties by
+    these numbers: here they are told in advance, as special tokens."""
+    theirs = BertWordPieceTokenizer(lowercase=not cased)
+    words = {word for line in corpus
+             for word, _ in theirs.pre_tokenizer.pre_tokenize_str(theirs.normalizer.normalize_str(line))}
+    symbols = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", *sorted({c for word in words for c in word}),
+               *sorted({"##" + c for word in words for c in word[1:]})]
+    vocabulary = len(symbols) + 3000
+    theirs.train_from_iterator(corpus, vocab_size=vocabulary, min_frequency=1, limit_alphabet=10**6,
+                               special_tokens=symbols, show_progress=False)
+    mine = attend_library.train([line.encode() for line in corpus], kind=library.WORDPIECE, vocabulary=vocabulary,
+                                coverage=1, cased=cased)
+    model = json.loads(mine.to_json())["model"]
+    assert model["model"]["vocab"] == theirs.get_vocab()
+    assert [mine.role(role) for role in range(5)] == [0, 1, 2, 3, 4]
+    assert all(token["special"] for token in model["added_tokens"]) and len(model["added_tokens"]) == 5
+
+
+def test_wordpiece_files_for_tokenizers(attend_library, corpus, lines, tmp_path):
+    mine = attend_library.train([line.encode() for line in corpus], kind=library.WORDPIECE, min_count=3,
+                                coverage=0.9)
+    mine.write(tmp_path)
+    theirs = Tokenizer.from_file(str(tmp_path / "tokenizer.json"))
+    compare(mine, theirs, lines[::20] + ["the [MASK] sat.", "[CLS][SEP] [PAD]x"])
+    again = attend_library.read(tmp_path)
+    assert again.to_json() == mine.to_json()
+
+
 @pytest.mark.parametrize("switches", [
     dict(),
     dict(lowercase=False),

@@ -117,10 +117,84 @@ static void bytes_are_learnt_and_lose_nothing(void **state)
     desc.vocabulary = 259;
     assert_int_equal(att_tokenizer_train(&desc, l->text, LINES, NULL, &t), ATT_E_VALUE);
     assert_non_null(strstr(att_last_error(), "expected at least 260: 4 special tokens and 256 bytes"));
-    desc = (att_tokenizer_desc){.kind = ATT_TOKENIZER_WORDPIECE};
+    desc = (att_tokenizer_desc){.kind = ATT_TOKENIZER_SENTENCEPIECE};
     assert_int_equal(att_tokenizer_train(&desc, l->text, LINES, NULL, &t), ATT_E_UNSUPPORTED);
     desc = (att_tokenizer_desc){.kind = ATT_TOKENIZER_BYTE_BPE, .normalise = ATT_NORMALISE_TUTORIAL};
     assert_int_equal(att_tokenizer_train(&desc, l->text, LINES, NULL, &t), ATT_E_VALUE);
+    free(l);
+}
+
+/* By hand: low five times, lower and lower without capitals, newest six times, widest three times without an accent.
+ * "##e" and "##s" meet 9 times, "##es" and "##t" as often; then l and "##o", and "lo" and "##w", 7 times. */
+static void word_pieces_are_learnt_by_hand_example(void **state)
+{
+    (void)state;
+    static const char *const lines[] = {"low low low low low lower, LOWER",
+                                        "newest newest newest newest newest newest widest widest wid\xC3\xA9st"};
+    static const char *const first[] = {"[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", ",",   "d",   "e",
+                                        "i",     "l",     "n",     "o",     "r",      "s",   "t",   "w",
+                                        "##d",   "##e",   "##i",   "##o",   "##r",    "##s", "##t", "##w"};
+    enum { FIRST = sizeof first / sizeof *first };
+    att_tokenizer *t = train_on(
+        &(att_tokenizer_desc){.kind = ATT_TOKENIZER_WORDPIECE, .vocabulary = FIRST + 4, .coverage = 1}, lines, 2);
+    for (int32_t i = 0; i < FIRST; i++) assert_string_equal(att_tokenizer_piece(t, i), first[i]);
+    for (int role = 0; role < ATT_TOKEN_ROLES; role++)
+        assert_int_equal(att_tokenizer_role(t, (att_token_role)role), role);
+    assert_string_equal(att_tokenizer_piece(t, FIRST), "##es");
+    assert_string_equal(att_tokenizer_piece(t, FIRST + 1), "##est");
+    assert_string_equal(att_tokenizer_piece(t, FIRST + 2), "lo");
+    assert_string_equal(att_tokenizer_piece(t, FIRST + 3), "low");
+    EXPECT_PIECES(t, "lowest slow", "low", "##est", "[UNK]"); /* no piece continues a word with l */
+    EXPECT_PIECES(t, "[MASK]Lowed", "[MASK]", "low", "##e", "##d");
+    expect_decoded(t, "lower, lowest [SEP]", "lower, lowest");
+    att_tokenizer_destroy(t);
+    t = train_on(&(att_tokenizer_desc){.kind = ATT_TOKENIZER_WORDPIECE, .cased = 1}, lines, 2);
+    EXPECT_PIECES(t, "LOWER lower", "LOWER", "lower");
+    EXPECT_PIECES(t, "wid\xC3\xA9st", "wid\xC3\xA9st");
+    att_tokenizer_destroy(t);
+}
+
+static att_status learn_pieces(const language *l, const att_allocator *a, int64_t vocabulary, att_tokenizer **t)
+{
+    return att_tokenizer_train(
+        &(att_tokenizer_desc){.kind = ATT_TOKENIZER_WORDPIECE, .vocabulary = vocabulary, .coverage = 0.99}, l->text, 20,
+        a, t);
+}
+
+/* JSON gives the same tokeniser back; too few and too many pieces are told; no memory is survived. */
+static void word_pieces_are_learnt_from_any_text(void **state)
+{
+    (void)state;
+    language *l = make_language(7);
+    att_tokenizer *t, *again;
+    char *json, *same;
+    assert_int_equal(learn_pieces(l, NULL, 5, &t), ATT_E_VALUE);
+    assert_non_null(strstr(att_last_error(), "5 special tokens and"));
+    assert_int_equal(learn_pieces(l, NULL, 1000000, &t), ATT_E_VALUE);
+    assert_non_null(strstr(att_last_error(), "the data gives no more wordpiece tokens"));
+    assert_ok(learn_pieces(l, NULL, 0, &t));
+    assert_ok(att_tokenizer_to_json(t, &json));
+    assert_ok(att_tokenizer_from_json(json, strlen(json), NULL, &again));
+    assert_ok(att_tokenizer_to_json(again, &same));
+    assert_string_equal(json, same);
+    att_text_free(NULL, json);
+    att_text_free(NULL, same);
+    att_tokenizer_destroy(again);
+    att_tokenizer_destroy(t);
+    att_text broken[] = {text_of("\xFF\xC3 a"), {"a\0b", 3}};
+    assert_ok(att_tokenizer_train(&(att_tokenizer_desc){.kind = ATT_TOKENIZER_WORDPIECE}, broken, 2, NULL, &t));
+    att_tokenizer_destroy(t);
+    assert_int_equal(att_tokenizer_train(&(att_tokenizer_desc){.kind = ATT_TOKENIZER_WORDPIECE}, broken, 0, NULL, &t),
+                     ATT_E_VALUE);
+    att_status status = ATT_E_MEMORY;
+    for (int64_t fail_at = 0; status != ATT_OK; fail_at++) {
+        counting c = {.fail_at = fail_at};
+        att_allocator a = {.ctx = &c, .resize = counting_resize};
+        status = learn_pieces(l, &a, 0, &t);
+        att_tokenizer_destroy(t);
+        assert_int_equal(c.live_bytes, 0);
+        if (status != ATT_OK) assert_int_equal(status, ATT_E_MEMORY);
+    }
     free(l);
 }
 
@@ -153,6 +227,8 @@ int main(void)
         cmocka_unit_test(ids_are_those_of_tokenizers),
         cmocka_unit_test(no_memory_is_survived),
         cmocka_unit_test(bytes_are_learnt_and_lose_nothing),
+        cmocka_unit_test(word_pieces_are_learnt_by_hand_example),
+        cmocka_unit_test(word_pieces_are_learnt_from_any_text),
         cmocka_unit_test(dropout_keeps_the_bytes),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
