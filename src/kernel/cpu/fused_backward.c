@@ -3,7 +3,7 @@
  *   dV += P^T dO,   dQ += scale dS K,   dK += scale dS^T Q
  * Five products on the one micro-kernel. A part sums the gradients of its queries and keys in scratch memory; an
  * element's sum runs over blocks in ascending order whether one part goes through all blocks or many share them. */
-#define FUSED_KEYS    128
+#define FUSED_KEYS    256
 #define FUSED_QUERIES 96
 #include "kernel/cpu/fused_rows.h"
 
