@@ -80,6 +80,37 @@ static vf load_some(const char *row, att_dtype type, int64_t d, int64_t n)
     return n >= VF_LANES ? load(row, type, d) : load_n(row, type, d, n);
 }
 
+/* Vector 0 or 1 of the 2 VF_LANES elements from d on. Those of bfloat16 are the elements at even and those at odd
+ * places, which cost an instruction instead of three; queries and sums lie in the same order (swap_order). */
+VF_INLINE vf load_half(const char *row, const att_dtype type, int64_t d, const int half)
+{
+    vf x[2];
+    if (type != ATT_BF16) return load(row, type, d + half * VF_LANES);
+    vf_load_bf16((const uint16_t *)(const void *)row + d, &x[0], &x[1]);
+    return x[half];
+}
+
+/* The vector at d of a row of `width` elements, in that order. */
+static vf load_at(const char *row, att_dtype type, int64_t d, int64_t width)
+{
+    int64_t pair = d / (2 * VF_LANES) * (2 * VF_LANES);
+    if (pair + 2 * VF_LANES <= width) return load_half(row, type, pair, d > pair);
+    return load_some(row, type, d, width - d);
+}
+
+/* The whole pairs of vectors of n floats to the order of load_half and, with `back`, to that of memory. */
+static void swap_order(float *x, att_dtype type, int64_t n, bool back)
+{
+    for (; type == ATT_BF16 && n >= 2 * VF_LANES; n -= 2 * VF_LANES, x += 2 * VF_LANES) {
+        float from[2 * VF_LANES];
+        memcpy(from, x, sizeof from);
+        for (int64_t i = 0; i < VF_LANES; i++) {
+            x[back ? 2 * i : i] = from[back ? i : 2 * i];
+            x[back ? 2 * i + 1 : VF_LANES + i] = from[back ? VF_LANES + i : 2 * i + 1];
+        }
+    }
+}
+
 static void store_some(char *row, att_dtype type, int64_t d, vf x, int64_t n)
 {
     uint16_t *half = (uint16_t *)(void *)row + d;
@@ -134,7 +165,8 @@ VF_INLINE vf in_register(vf x)
 /* ---- scores ---- */
 
 /* Lane i of the result is the sum of x[i]'s lanes. Each step adds the halves of every sum of two vectors and lays the
- * results side by side; the first step tells apart lanes i and i + L/2, the last neighbours. */
+ * results side by side, a's before b's: a's first half and b's second half stay where they are and meet the others. The
+ * first step tells apart lanes i and i + L/2, the last neighbours. */
 typedef int32_t lanes __attribute__((vector_size(VF_LANES * 4)));
 VF_INLINE lanes count_up(void)
 {
@@ -143,25 +175,36 @@ VF_INLINE lanes count_up(void)
     return n;
 }
 
-VF_INLINE vf add_halves(vf a, vf b, const int width, const int log_half)
+VF_INLINE vf add_halves(vf a, vf b, const int width)
 {
-    lanes i = count_up(), half = i >> log_half, in = i & (width / 2 - 1);
-    lanes low = (half & 1) * VF_LANES + (half >> 1) * width + in;
-    return vf_add((vf)__builtin_shuffle(a, b, low), (vf)__builtin_shuffle(a, b, low + width / 2));
+    lanes i = count_up(), from_b = ((i & width / 2) != 0) & VF_LANES;
+    return vf_add((vf)__builtin_shuffle(a, b, i + from_b), (vf)__builtin_shuffle(a, b, (i ^ width / 2) + from_b));
 }
 
 VF_INLINE vf sums(vf x[VF_LANES])
 {
 #if VF_LANES == 16
 #pragma GCC unroll 8
-    for (int i = 0; i < 8; i++) x[i] = add_halves(x[i], x[i + 8], 16, 3);
+    for (int i = 0; i < 8; i++) x[i] = add_halves(x[i], x[i + 8], 16);
 #endif
 #if VF_LANES >= 8
 #pragma GCC unroll 4
-    for (int i = 0; i < 4; i++) x[i] = add_halves(x[i], x[i + 4], 8, 2);
+    for (int i = 0; i < 4; i++) x[i] = add_halves(x[i], x[i + 4], 8);
 #endif
-    for (int i = 0; i < 2; i++) x[i] = add_halves(x[i], x[i + 2], 4, 1);
-    return add_halves(x[0], x[1], 2, 0);
+    for (int i = 0; i < 2; i++) x[i] = add_halves(x[i], x[i + 2], 4);
+    return add_halves(x[0], x[1], 2);
+}
+
+/* sum += q . k on one vector of columns, of `height` rows and `count` keys, which are constants. */
+VF_INLINE void score_vectors(const int height, const int count, vf *sum, const float *q, int64_t q_row, const vf *key)
+{
+#pragma GCC unroll 4
+    for (int y = 0; y < height; y++) {
+        vf query = in_register(vf_load(q + y * q_row));
+#pragma GCC unroll 16
+        for (int i = 0; i < count; i++)
+            sum[y * (VF_LANES / height) + i] = vf_fma(query, key[i], sum[y * (VF_LANES / height) + i]);
+    }
 }
 
 /* e of `height` rows from r and keys c .. c + VF_LANES / height - 1 of the block; the first three are constants. */
@@ -171,27 +214,25 @@ VF_INLINE void score_tile(const att_dtype type, const int height, const int coun
     const int keys = VF_LANES / height;
     const char *k = x->k + c * x->k_step;
     const float *q = x->q + r * x->wide_d;
-    const int64_t D = x->p->D, body = D / VF_LANES * VF_LANES;
-    vf sum[VF_LANES];
+    const int64_t D = x->p->D;
+    vf sum[VF_LANES], key[VF_LANES];
     float lane[VF_LANES];
+    int64_t d = 0;
 #pragma GCC unroll 16
     for (int i = 0; i < VF_LANES; i++) sum[i] = vf_zero();
-    for (int64_t d = 0; d < body; d += VF_LANES) {
-        vf key[VF_LANES];
+    for (; d + 2 * VF_LANES <= D; d += 2 * VF_LANES)
+#pragma GCC unroll 2
+        for (int half = 0; half < 2; half++) {
 #pragma GCC unroll 16
-        for (int i = 0; i < count; i++) key[i] = load(k + i * x->k_step, type, d);
-#pragma GCC unroll 4
-        for (int y = 0; y < height; y++) {
-            vf query = in_register(vf_load(q + y * x->wide_d + d));
-#pragma GCC unroll 16
-            for (int i = 0; i < count; i++) sum[y * keys + i] = vf_fma(query, key[i], sum[y * keys + i]);
+            for (int i = 0; i < count; i++) key[i] = load_half(k + i * x->k_step, type, d, half);
+            score_vectors(height, count, sum, q + d + half * VF_LANES, x->wide_d, key);
+            fetch_lines(lines(type, height), f);
         }
+    for (; d < D; d += VF_LANES) {
+#pragma GCC unroll 16
+        for (int i = 0; i < count; i++) key[i] = load_some(k + i * x->k_step, type, d, D - d);
+        score_vectors(height, count, sum, q + d, x->wide_d, key);
         fetch_lines(lines(type, height), f);
-    }
-    for (int i = 0; body < D && i < count; i++) {
-        vf key = load_n(k + i * x->k_step, type, body, D - body);
-        for (int y = 0; y < height; y++)
-            sum[y * keys + i] = vf_fma(vf_load(q + y * x->wide_d + body), key, sum[y * keys + i]);
     }
     vf_store(lane, sums(sum));
     for (int y = 0; y < height; y++) memcpy(x->e + (r + y) * BLOCK + c, lane + y * keys, (size_t)count * sizeof *lane);
@@ -256,6 +297,7 @@ static void hide(const piece *x, int64_t r, float *e)
             if (y[c * mask->d] == 0) e[c] = -INFINITY;
     }
     att_attention_range(p, x->s->b, i, &lo, &hi);
+    if (lo <= x->j && hi >= x->j + x->n) return;
     for (int64_t c = 0; c < x->n; c++)
         if (x->j + c < lo || x->j + c >= hi) e[c] = -INFINITY;
 }
@@ -288,15 +330,15 @@ static bool weigh(const piece *x, int64_t r)
         x->l[r] *= shrink;
         scale_row(x->o + r * x->wide_v, shrink, x->wide_v);
     }
-    vf sum = vf_zero(), zeros = vf_zero();
+    vf sum = vf_zero(), least = vf_set1(1);
     for (int64_t c = 0; c < x->n; c += VF_LANES) {
         vf w = vf_exp(vf_sub(vf_load(e + c), vf_set1(shift)));
         vf_store(e + c, w);
         sum = vf_add(sum, w);
-        if (c + VF_LANES <= x->n) zeros = vf_add(zeros, vf_select(vf_le(w, vf_zero()), vf_set1(1), vf_zero()));
+        if (c + VF_LANES <= x->n) least = vf_min(w, least); /* NaN is passed over */
     }
     x->l[r] += vf_sum(sum);
-    bool usable = vf_sum(zeros) == 0;
+    bool usable = !vm_any(vf_le(least, vf_zero()));
     for (int64_t c = x->n / VF_LANES * VF_LANES; c < x->n; c++) usable = usable && e[c] != 0;
     if (x->p->v_scale.data)
         for (int64_t c = 0; c < x->n; c++) e[c] *= *float_at(&x->p->v_scale, x->s->b, x->s->hkv, x->j + c);
@@ -318,7 +360,8 @@ VF_INLINE void mix_tile(const att_dtype type, const int height, const int count,
     for (int64_t c = 0; c < x->n; c++) {
         vf value[ACCUMULATORS];
 #pragma GCC unroll 8
-        for (int i = 0; i < count; i++) value[i] = load(v, type, d + i * VF_LANES);
+        for (int i = 0; i < count; i++)
+            value[i] = count == 1 ? load(v, type, d) : load_half(v, type, d + i / 2 * 2 * VF_LANES, i % 2);
 #pragma GCC unroll 4
         for (int y = 0; y < height; y++) {
             vf weight = vf_set1(w[y * BLOCK + c]);
@@ -349,7 +392,11 @@ VF_INLINE void mix_rows(const att_dtype type, const int height, const piece *x, 
     const int64_t Dv = x->p->Dv;
     int64_t d = 0;
     for (; d + count * VF_LANES <= Dv; d += count * VF_LANES) mix_tile(type, height, count, x, r, d, f);
-    for (; d + VF_LANES <= Dv; d += VF_LANES) mix_tile(type, height, 1, x, r, d, f);
+    for (; d + 2 * VF_LANES <= Dv; d += 2 * VF_LANES) mix_tile(type, height, 2, x, r, d, f);
+    if (d + VF_LANES <= Dv) {
+        mix_tile(type, height, 1, x, r, d, f);
+        d += VF_LANES;
+    }
     for (int y = 0; d < Dv && y < height; y++) mix_tail(type, x, r + y, d);
 }
 
@@ -376,7 +423,7 @@ static void mix_seen(att_dtype type, const piece *x)
             const char *v = x->v + c * x->v_step;
             if (w == 0) continue;
             for (int64_t d = 0; d < Dv; d += VF_LANES)
-                vf_store(o + d, vf_fma(vf_set1(w), load_some(v, type, d, Dv - d), vf_load(o + d)));
+                vf_store(o + d, vf_fma(vf_set1(w), load_at(v, type, d, Dv), vf_load(o + d)));
         }
 }
 
@@ -442,6 +489,7 @@ static void start(piece *x)
         const char *q = at(&p->q, p->dtype, x->s->b, h, i);
         for (int64_t d = 0; d < p->D; d += VF_LANES)
             vf_store(x->q + r * x->wide_d + d, load_some(q, p->dtype, d, p->D - d));
+        swap_order(x->q + r * x->wide_d, p->kv_dtype, p->D, false);
         x->m[r] = -INFINITY;
         x->l[r] = 0;
     }
@@ -534,6 +582,7 @@ static void combine(const att_decode_split *s, int64_t splits)
         int64_t h, i;
         query_of(&x, r, &h, &i);
         float lse = combine_row(&x, r, splits, part_floats(p, s->rows), x.sum);
+        swap_order(x.sum, p->kv_dtype, p->Dv, true);
         char *to = at(&p->o, p->dtype, s->b, h, i);
         for (int64_t d = 0; d < p->Dv; d += VF_LANES) store_some(to, p->dtype, d, vf_load(x.sum + d), p->Dv - d);
         if (p->lse.data) *float_at(&p->lse, s->b, h, i) = lse;
