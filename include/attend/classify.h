@@ -8,8 +8,8 @@
 
 ATT_BEGIN
 
-/* How many classes a model tells apart, 0: it does not classify; and their names, 0 <= i < classes, in the order of
- * their bytes. */
+/* How many classes a model tells apart, 0: it does not classify; and their names, 0 <= i < classes: those of a
+ * training set in the order of their bytes. */
 ATT_API int64_t att_model_classes(const att_model *model);
 ATT_API const char *att_model_class(const att_model *model, int64_t i);
 

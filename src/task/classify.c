@@ -2,7 +2,6 @@
 #include <attend/classify.h>
 
 #include <math.h>
-#include <stdlib.h>
 #include <string.h>
 #include <time.h>
 
@@ -89,23 +88,23 @@ att_status att_model_classify(att_model *m, const att_text *lines, int64_t n, at
 
 /* ---- measuring ---- */
 
-static int by_name(const void *key, const void *element)
+static int64_t find_class(const att_model *m, const att_text *name)
 {
-    const att_text *name = key;
-    const char *class = *(const char *const *)element;
-    size_t bytes = strlen(class);
-    int order = memcmp(name->data, class, name->bytes < bytes ? name->bytes : bytes);
-    return order ? order : name->bytes < bytes ? -1 : name->bytes > bytes;
+    int64_t i = 0;
+    while (i < m->classes &&
+           (strlen(m->class[i]) != name->bytes || memcmp(m->class[i], name -> data, name -> bytes) != 0))
+        i++;
+    return i;
 }
 
 att_status att_model_find_classes(const att_model *m, const att_pairs *pairs, int32_t *out)
 {
     for (int64_t i = 0; i < pairs->count; i++) {
         const att_text *name = &pairs->target[i];
-        const char **found = bsearch(name, m->class, (size_t)m->classes, sizeof *m->class, by_name);
-        ATT_REQUIRE(found, ATT_E_VALUE, "pair %lld: the class '%.*s' does not occur in the training set",
+        int64_t class = find_class(m, name);
+        ATT_REQUIRE(class < m->classes, ATT_E_VALUE, "pair %lld: the class '%.*s' is none of the model's",
                     (long long)i + 1, (int)(name->bytes < 64 ? name->bytes : 64), name->data);
-        out[i] = (int32_t)(found - m->class);
+        out[i] = (int32_t) class;
     }
     return ATT_OK;
 }

@@ -195,6 +195,7 @@ static att_status fill_model(import *m)
     }
     att_recipe_transformer(&m->hub.recipe, &config);
     config.source_vocabulary = config.target_vocabulary = m->hub.vocabulary;
+    config.classes = m->hub.class_count;
     ATT_TRY(att_transformer_create(&config, 0, 0, m->allocator, &m->model));
     att_params *params = att_transformer_params(m->model);
     for (int64_t i = 0; i < att_params_count(params); i++) ATT_TRY(fill_parameter(m, att_params_at(params, i)));
@@ -302,6 +303,7 @@ static att_status save_with(const import *m, const char *path, const char *recip
     metadata[n++] = (att_metadata){ATT_MOST_TOKENS, limit};
     if (source) metadata[n++] = (att_metadata){pair ? ATT_SOURCE_TOKENIZER : ATT_TOKENIZER, source};
     if (target) metadata[n++] = (att_metadata){ATT_TARGET_TOKENIZER, target};
+    if (m->hub.classes) metadata[n++] = (att_metadata){ATT_CLASSES, m->hub.classes};
     return save_tensors(m, path, metadata, n);
 }
 

@@ -5,6 +5,7 @@
 #include <string.h>
 #include <sys/stat.h>
 
+#include <attend/classify.h>
 #include <attend/convert.h>
 #include <attend/file.h>
 #include <attend/model.h>
@@ -72,7 +73,7 @@ static att_status write_weights(const att_model *m, att_hub_family family, const
     char path[MOST_PATH];
     const att_transformer *model = att_model_transformer(m);
     att_params *params = att_transformer_params(model);
-    bool alone = !att_transformer_configuration(model)->head;
+    bool alone = !att_transformer_configuration(model)->head && !att_model_classes(m);
     tensors t = {.allocator = allocator};
     snprintf(path, sizeof path, "%s/model.safetensors", folder);
     att_status status = reserve(&t, 3 * att_params_count(params));
@@ -141,8 +142,9 @@ static att_status export_model(const att_model *m, const char *folder, const att
     ATT_TRY(att_hub_write_config(att_model_recipe(m),
                                  att_transformer_configuration(att_model_transformer(m))->target_vocabulary, &family,
                                  &config));
-    att_status status = ATT_OK;
-    if (mkdir(folder, 0777) != 0 && errno != EEXIST) status = att_fail(ATT_E_IO, "%s: %s", folder, strerror(errno));
+    att_status status = att_model_classes(m) ? att_hub_write_classes(m, config) : ATT_OK;
+    if (status == ATT_OK && mkdir(folder, 0777) != 0 && errno != EEXIST)
+        status = att_fail(ATT_E_IO, "%s: %s", folder, strerror(errno));
     if (status == ATT_OK) status = write_tokenizers(m, folder, family);
     if (status == ATT_OK) status = write_weights(m, family, folder, allocator);
     if (status == ATT_OK) status = write_configs(m, folder, family, config);

@@ -5,6 +5,7 @@
 
 #include <jansson.h>
 
+#include <attend/model.h>
 #include <attend/recipe.h>
 #include <attend/transformer.h>
 
@@ -22,6 +23,8 @@ typedef struct att_hub {
     att_recipe recipe;  /* the model's keys; the rest as a recipe presets it */
     int64_t vocabulary; /* tokens */
     att_hub_tokens tokens;
+    char *classes; /* of a model that classifies: names, a line each; else NULL */
+    int64_t class_count;
 } att_hub;
 
 /* Fails with ATT_E_UNSUPPORTED or ATT_E_FORMAT: "PATH: KEY: VALUE, expected ...". Free with att_hub_free, also after a
@@ -45,6 +48,9 @@ typedef struct att_hub_rule {
 
 /* The generation_config.json of a model that translates with the recipe's `decode`: a new reference. */
 att_status att_hub_write_generation(const att_recipe *recipe, att_hub_tokens tokens, json_t **out);
+
+/* Name the classes of a model that classifies in its config.json. */
+att_status att_hub_write_classes(const att_model *model, json_t *config);
 
 /* The rule for a parameter, and the number that '#' stands for (-1: none); NULL: there is none. */
 const att_hub_rule *att_hub_find_rule(att_hub_family family, const char *ours, int *layer);

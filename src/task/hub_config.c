@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include <attend/classify.h>
 #include <attend/product.h>
 
 /* ---- reading: the first failure stays ---- */
@@ -114,10 +115,42 @@ static void read_gpt2(reader *r, att_hub *out)
     must_be(r, "add_cross_attention", false, false);
 }
 
+/* id2label: {"0": name, ...}; two classes without it, as `transformers` leaves its own default away. */
+static void read_classes(reader *r, att_hub *out)
+{
+    const json_t *names = json_object_get(r->config, "id2label");
+    char text[4096], key[24];
+    size_t at = 0;
+    int64_t n = is_given(r, "id2label") ? (int64_t)json_object_size(names) : 2;
+    for (int64_t i = 0; i < n && r->status == ATT_OK; i++) {
+        snprintf(key, sizeof key, "%lld", (long long)i);
+        const char *name = json_string_value(json_object_get(names, key));
+        int wrote = is_given(r, "id2label") ? snprintf(text + at, sizeof text - at, "%s\n", name ? name : "")
+                                            : snprintf(text + at, sizeof text - at, "LABEL_%s\n", key);
+        if ((is_given(r, "id2label") && (!name || strchr(name, '\n'))) || (size_t)wrote >= sizeof text - at)
+            refuse(r, "id2label", "names of the classes 0, 1, ..., of 4095 bytes together at most");
+        else
+            at += (size_t)wrote;
+    }
+    if (n < 2) refuse(r, "id2label", "at least two classes");
+    const char *problem = json_string_value(json_object_get(r->config, "problem_type"));
+    if (is_given(r, "problem_type") && (!problem || strcmp(problem, "single_label_classification") != 0))
+        refuse(r, "problem_type", "\"single_label_classification\"");
+    if (r->status == ATT_OK) r->status = att_copy_string(NULL, text, at, &out->classes);
+    out->class_count = n;
+}
+
+static bool classifies(const reader *r)
+{
+    const char *name = json_string_value(json_array_get(json_object_get(r->config, "architectures"), 0));
+    return name && strcmp(name, "BertForSequenceClassification") == 0;
+}
+
 static void read_bert(reader *r, att_hub *out)
 {
     att_transformer_config *t = &out->recipe.transformer;
-    out->recipe.task = ATT_TASK_MASKED_LANGUAGE_MODEL;
+    out->recipe.task = classifies(r) ? ATT_TASK_CLASSIFICATION : ATT_TASK_MASKED_LANGUAGE_MODEL;
+    if (classifies(r)) read_classes(r, out);
     out->vocabulary = whole(r, "vocab_size", 0);
     t->width = whole(r, "hidden_size", 0);
     t->heads = whole(r, "num_attention_heads", 0);
@@ -257,6 +290,7 @@ att_status att_hub_read_generation(const json_t *settings, const char *path, att
 void att_hub_free(att_hub *hub)
 {
     att_options_free(att_recipe_options(), &hub->recipe);
+    att_text_free(NULL, hub->classes);
 }
 
 /* ---- writing ---- */
@@ -299,10 +333,13 @@ static json_t *write_gpt2(const att_recipe *r, int64_t vocabulary)
 static json_t *write_bert(const att_recipe *r, int64_t vocabulary)
 {
     const att_transformer_config *t = &r->transformer;
+    const char *architecture = r->task == ATT_TASK_CLASSIFICATION ? "BertForSequenceClassification"
+                               : t->head                          ? "BertForMaskedLM"
+                                                                  : "BertModel";
     return json_pack("{s:[s], s:s, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:f, s:s, s:f, s:f}", "architectures",
-                     t->head ? "BertForMaskedLM" : "BertModel", "model_type", "bert", "vocab_size", vocabulary,
-                     "hidden_size", t->width, "num_attention_heads", t->heads, "num_hidden_layers",
-                     r->model.encoder_layers, "max_position_embeddings", t->context, "intermediate_size",
+                     architecture, "model_type", "bert", "vocab_size", vocabulary, "hidden_size", t->width,
+                     "num_attention_heads", t->heads, "num_hidden_layers", r->model.encoder_layers,
+                     "max_position_embeddings", t->context, "intermediate_size",
                      t->feed_forward ? t->feed_forward : 4 * t->width, "type_vocab_size", t->segments, "layer_norm_eps",
                      t->eps, "hidden_act", activation_name(t->activation), "attention_probs_dropout_prob",
                      t->attention_dropout, "hidden_dropout_prob", r->model.dropout);
@@ -338,7 +375,7 @@ att_status att_hub_write_config(const att_recipe *r, int64_t vocabulary, att_hub
     const att_transformer_config *t = &r->transformer;
     const demand kv_heads = {"model.kv_heads", t->kv_heads ? t->kv_heads : t->heads, t->heads};
     const demand bias = {"model.without_bias", t->without_bias, 0}, final = {"model.final_norm", t->final_norm, 0};
-    const demand tied = {"model.tied", r->model.tied, 1};
+    const demand tied = {"model.tied", r->model.tied || r->task == ATT_TASK_CLASSIFICATION, 1};
     *out = NULL;
     ATT_REQUIRE(r->kind == ATT_MODEL_TRANSFORMER, ATT_E_UNSUPPORTED,
                 "model.kind: \"seq2seq\", expected \"transformer\": Hugging Face's have no recurrent models");
@@ -349,7 +386,7 @@ att_status att_hub_write_config(const att_recipe *r, int64_t vocabulary, att_hub
                       kv_heads, bias));
         *family = ATT_HUB_GPT2;
         *out = write_gpt2(r, vocabulary);
-    } else if (r->task == ATT_TASK_MASKED_LANGUAGE_MODEL) {
+    } else if (r->task == ATT_TASK_MASKED_LANGUAGE_MODEL || r->task == ATT_TASK_CLASSIFICATION) {
         ATT_TRY(CHECK("BERT", {"model.positions", t->positions, ATT_POSITIONS_LEARNED},
                       {"model.norm", t->norm, ATT_NORM_POST}, {"model.embedding_norm", t->embedding_norm, 1},
                       {"model.scale_embedding", t->scale_embedding, 0}, {"model.output_bias", t->output_bias, t->head},
@@ -365,5 +402,19 @@ att_status att_hub_write_config(const att_recipe *r, int64_t vocabulary, att_hub
         *out = write_marian(r, vocabulary);
     }
     ATT_REQUIRE(*out, ATT_E_MEMORY, "out of memory: config.json");
+    return ATT_OK;
+}
+
+att_status att_hub_write_classes(const att_model *model, json_t *config)
+{
+    json_t *names = json_object(), *numbers = json_object();
+    char key[24];
+    for (int64_t i = 0; i < att_model_classes(model); i++) {
+        snprintf(key, sizeof key, "%lld", (long long)i);
+        json_object_set_new(names, key, json_string(att_model_class(model, i)));
+        json_object_set_new(numbers, att_model_class(model, i), json_integer((json_int_t)i));
+    }
+    int failed = json_object_set_new(config, "id2label", names) + json_object_set_new(config, "label2id", numbers);
+    ATT_REQUIRE(failed == 0, ATT_E_MEMORY, "out of memory: config.json");
     return ATT_OK;
 }

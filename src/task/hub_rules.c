@@ -52,6 +52,7 @@ static const att_hub_rule bert[] = {
     LINEAR("encoder.#.feed_forward.down", BERT_LAYER "output.dense"),
     NORM("encoder.#.feed_forward_norm", BERT_LAYER "output.LayerNorm"),
     LINEAR("pooler", "bert.pooler.dense"),
+    LINEAR("classifier", "classifier"),
     LINEAR("head.dense", "cls.predictions.transform.dense"),
     NORM("head.norm", "cls.predictions.transform.LayerNorm"),
     {"output.bias", {"cls.predictions.bias"}, false},

@@ -28,13 +28,13 @@ static att_status in_file(att_status status, const char *path)
     return att_fail(status, "%s: %s", path, reason);
 }
 
-static att_status load_json(const folder *f, const char *path, json_t **out)
+static att_status load_json(const folder *f, const char *path, size_t flags, json_t **out)
 {
     att_buffer text = {.allocator = f->allocator};
     json_error_t error;
     *out = NULL;
     att_status status = att_file_read(path, &text);
-    if (status == ATT_OK) *out = json_loadb(text.bytes ? text.data : "", text.bytes, JSON_REJECT_DUPLICATES, &error);
+    if (status == ATT_OK) *out = json_loadb(text.bytes ? text.data : "", text.bytes, flags, &error);
     if (status == ATT_OK && !*out) status = att_fail(ATT_E_FORMAT, "%s:%d: not JSON: %s", path, error.line, error.text);
     att_buffer_release(&text);
     return status;
@@ -47,12 +47,13 @@ static att_status load_text(const char *path, att_buffer *text)
     return att_buffer_append(text, "", 0);
 }
 
-/* The file's object, or NULL where there is no such file. */
+/* The file's object, or NULL where there is no such file; all its numbers are real: a tokeniser without a bound has a
+ * model_max_length of 10^30 and more there. */
 static att_status load_optional(const folder *f, const char *name, json_t **out)
 {
     char path[4096];
     *out = NULL;
-    return has(f, name, path) ? load_json(f, path, out) : ATT_OK;
+    return has(f, name, path) ? load_json(f, path, JSON_REJECT_DUPLICATES | JSON_DECODE_INT_AS_REAL, out) : ATT_OK;
 }
 
 /* ---- a vocabulary that stands alone ---- */
@@ -103,7 +104,7 @@ static att_status read_gpt2(const folder *f, const char *path, const json_t *con
     att_buffer text = {.allocator = f->allocator};
     json_t *vocabulary = NULL;
     ATT_REQUIRE(has(f, "merges.txt", merges), ATT_E_MISSING, "%s: no such file, expected beside vocab.json", merges);
-    att_status status = load_json(f, path, &vocabulary);
+    att_status status = load_json(f, path, JSON_REJECT_DUPLICATES, &vocabulary);
     if (status == ATT_OK) status = load_text(merges, &text);
     if (status == ATT_OK) status = in_file(from_vocabulary(f, vocabulary, text.data, config, out), path);
     json_decref(vocabulary);
@@ -172,7 +173,7 @@ static att_status read_marian(const folder *f, const char *path, att_tokenizer *
     json_t *pieces = NULL;
     ATT_REQUIRE(has(f, "vocab.json", vocabulary), ATT_E_MISSING, "%s: no such file, expected beside %s", vocabulary,
                 f->sentencepiece);
-    ATT_TRY(load_json(f, vocabulary, &pieces));
+    ATT_TRY(load_json(f, vocabulary, JSON_REJECT_DUPLICATES, &pieces));
     att_status status = in_file(read_sentencepiece(f, path, pieces, out), path);
     json_decref(pieces);
     return status;
@@ -204,7 +205,7 @@ static att_status read_parts(const folder *f, const json_t *config, att_tokenize
     char path[4096], inside[4096];
     json_t *root;
     if (has(f, "tokenizer.json", path)) {
-        ATT_TRY(load_json(f, path, &root));
+        ATT_TRY(load_json(f, path, JSON_REJECT_DUPLICATES, &root));
         att_status status = in_file(att_hugging_face_read(root, f->allocator, out), path);
         json_decref(root);
         return status;

@@ -291,7 +291,7 @@ static void refusals(void **state)
     scratch_write("other.tsv", "a\tanimal\nb\tstone\n", 17);
     refuses("data.train=one.tsv", ATT_E_VALUE, "all pairs are of one class");
     refuses("data.train=none.tsv", ATT_E_FORMAT, "the target (column 2) is empty");
-    refuses("data.valid=other.tsv", ATT_E_VALUE, "pair 2: the class 'stone' does not occur in the training set");
+    refuses("data.valid=other.tsv", ATT_E_VALUE, "pair 2: the class 'stone' is none of the model's");
     refuses("model.kind=seq2seq", ATT_E_VALUE, "expected transformer");
     refuses("data.target_column=3", ATT_E_FORMAT, "2 columns");
     snprintf(from, sizeof from, "model.from=%s", scratch_path("nowhere.att"));

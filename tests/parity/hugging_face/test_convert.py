@@ -8,7 +8,7 @@ import pytest
 import torch
 import transformers
 from tokenizers import ByteLevelBPETokenizer
-from transformers import BertConfig, BertForMaskedLM, BertModel, GPT2Config, GPT2LMHeadModel, MarianConfig, MarianMTModel
+from transformers import BertConfig, BertForMaskedLM, BertForSequenceClassification, BertModel, GPT2Config, GPT2LMHeadModel, MarianConfig, MarianMTModel
 
 torch.set_num_threads(1)
 V = 97
@@ -162,9 +162,57 @@ def test_what_is_not_supported_is_named(attend, tmp_path, family, change, messag
     assert not (tmp_path / "mine.att").exists()
 
 
-def test_a_classifier_has_no_place(attend, tmp_path):
-    make(transformers.BertForSequenceClassification, BertConfig(vocab_size=V, **BERT[0]), tmp_path / "theirs")
-    assert "the tensor classifier." in attend.error("convert", "theirs", "-o", "mine.att")
+@pytest.fixture
+def tuned(tmp_path):
+    """A BERT that classifies, with its tokeniser, written by `transformers`."""
+    def write(**options):
+        words = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "a", "cat", "dog", "##s", "sat", "the", "."]
+        (tmp_path / "vocab.txt").write_text("\n".join(words) + "\n")
+        tokenizer = transformers.BertTokenizerFast(str(tmp_path / "vocab.txt"))
+        tokenizer.save_pretrained(tmp_path / "theirs")
+        model = make(BertForSequenceClassification, BertConfig(vocab_size=len(words), **BERT[0], **options),
+                     tmp_path / "theirs")
+        return model, tokenizer
+    return write
+
+
+LINES = ["the cat sat.", "dogs", "a dog sat the cats. " * 8, "unheard", ""]
+
+
+def probabilities(model, tokenizer, most):
+    coded = tokenizer(LINES, padding=True, truncation=True, max_length=most, return_tensors="pt")
+    return model(**coded).logits.softmax(-1)
+
+
+@pytest.mark.parametrize("names", [None, {0: "no", 1: "yes", 2: "perhaps", 3: "an other one"}])
+def test_bert_that_classifies(attend, tmp_path, tuned, names):
+    options = {} if names is None else {"id2label": names, "label2id": {name: i for i, name in names.items()}}
+    theirs, tokenizer = tuned(**options)
+    attend("convert", "theirs", "-o", "mine.att")
+    (tmp_path / "lines").write_text("\n".join(LINES) + "\n")
+    found = attend.json("classify", "mine.att", "lines", "-n", 9)["lines"]
+    want = probabilities(theirs, tokenizer, 24)
+    order = [theirs.config.id2label[i] for i in range(want.shape[1])]
+    got = numpy.array([[{c["class"]: c["probability"] for c in line["classes"]}[name] for name in order]
+                       for line in found])
+    close(got, want)
+    attend("convert", "mine.att", "--to-hugging-face", "back")
+    again = BertForSequenceClassification.from_pretrained(tmp_path / "back").eval()
+    assert again.config.id2label == theirs.config.id2label
+    assert torch.equal(probabilities(again, tokenizer, 24), want)
+    (tmp_path / "pairs.tsv").write_text("".join(f"{line}\t{order[i % 2]}\n" for i, line in enumerate(LINES[:4])))
+    assert attend.json("evaluate", "mine.att", "pairs.tsv")["classes"] == order
+
+
+@pytest.mark.parametrize("change, message", [
+    (dict(problem_type="regression"), 'problem_type: "regression", expected "single_label_classification"'),
+    (dict(id2label={"0": "one"}), "id2label: "), (dict(id2label={"0": "a", "2": "b"}), "id2label: "),
+    (dict(id2label={"0": "a", "1": "b", "2": "c"}), "expected (3,32) as config.json says")])
+def test_classes_that_cannot_be(attend, tmp_path, tuned, change, message):
+    tuned()
+    path = tmp_path / "theirs" / "config.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | change))
+    assert message in attend.error("convert", "theirs", "-o", "mine.att")
 
 
 def test_missing_files_are_named(attend, tmp_path):
