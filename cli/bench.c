@@ -23,6 +23,7 @@ static const cli_option options[] = {
     {"dtype",       0, CLI_CHOICE, &set.dtype,       "NAME",  "attention: of q, k and v; decode: of the cache", .choices = bench_dtypes},
     {"score",       0, CLI_CHOICE, &set.score,       "NAME",  "attention: the score", .choices = bench_scores},
     {"prepared",    0, CLI_FLAG,   &set.prepared,    NULL,    "additive: keys prepared beforehand, as for a decoder's steps"},
+    {"transpose-a", 0, CLI_FLAG,   &set.transpose_a, NULL,    "product: a lies transposed"},
     {"transpose-b", 0, CLI_FLAG,   &set.transpose_b, NULL,    "product: b lies transposed"},
     {"packed",      0, CLI_FLAG,   &set.packed,      NULL,    "product: b packed beforehand, as weights are"},
     {"weights",     0, CLI_CHOICE, &set.weights,     "NAME",  "product: of b, packed beforehand; translate, generate: of the model", .choices = cli_weights_names},

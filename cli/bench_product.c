@@ -26,13 +26,17 @@ static att_status multiply(void *ctx)
     return ATT_OK;
 }
 
+static att_view operand(int64_t batch, int64_t rows, int64_t cols, bool transpose, uint64_t seed)
+{
+    att_view x = bench_array(ATT_F32, 3, (int64_t[]){batch, transpose ? cols : rows, transpose ? rows : cols}, seed);
+    return transpose ? att_view_transpose(&x, 1, 2) : x;
+}
+
 static att_status prepare(const bench_request *r, problem *p, bench_result *out)
 {
     const int64_t *n = p->n;
-    p->a = bench_array(ATT_F32, 3, (int64_t[]){n[BATCH], n[M], n[K]}, 1);
-    p->b =
-        bench_array(ATT_F32, 3, (int64_t[]){n[BATCH], r->transpose_b ? n[N] : n[K], r->transpose_b ? n[K] : n[N]}, 2);
-    if (r->transpose_b) p->b = att_view_transpose(&p->b, 1, 2);
+    p->a = operand(n[BATCH], n[M], n[K], r->transpose_a, 1);
+    p->b = operand(n[BATCH], n[K], n[N], r->transpose_b, 2);
     p->c = bench_array(ATT_F32, 3, (int64_t[]){n[BATCH], n[M], n[N]}, 0);
     att_status st = att_product_workspace(&r->exec, n[M], n[N], n[K], &p->workspace.bytes);
     if (st != ATT_OK) return st;
@@ -55,8 +59,9 @@ int bench_product(const bench_request *r, bench_result *out)
     const int64_t *n = p.n;
     if (p.use_packed && n[BATCH] > 1)
         return cli_wrong("--packed: with a batch of %lld, expected 1", (long long)n[BATCH]);
-    snprintf(out->what, sizeof out->what, "%lld x (%lldx%lldx%lld)%s%s%s", (long long)n[BATCH], (long long)n[M],
-             (long long)n[N], (long long)n[K], r->transpose_b ? " b transposed" : "", p.use_packed ? " packed " : "",
+    snprintf(out->what, sizeof out->what, "%lld x (%lldx%lldx%lld)%s%s%s%s", (long long)n[BATCH], (long long)n[M],
+             (long long)n[N], (long long)n[K], r->transpose_a ? " a transposed" : "",
+             r->transpose_b ? " b transposed" : "", p.use_packed ? " packed " : "",
              p.use_packed ? cli_weights_names[r->weights] : "");
     att_status st = prepare(r, &p, out);
     if (st == ATT_OK) st = bench_time(r, multiply, &p, out);

@@ -1,11 +1,13 @@
 #!/usr/bin/env python3
 """Attention and decoding, attend beside PyTorch's scaled_dot_product_attention, in turns.
 
-usage: attention.py ATTEND [--only TEXT] [--threads 2] [--rounds 5] [--lengths]         needs: pip install torch
+usage: attention.py ATTEND [--only TEXT] [--threads 2] [--rounds 5] [--lengths]
+needs: pip install torch; with --lengths keras tensorflow-cpu too
 
-One line of JSON for each shape; ratios are PyTorch's time over attend's. --lengths instead measures the forward, and the
-forward with the backward, at growing lengths: plot.py draws them."""
+One line of JSON for each shape; ratios are the peer's time over attend's. --lengths instead measures the forward, and
+the forward with the backward, at growing lengths, beside Keras's dot_product_attention as well: plot.py draws them."""
 import argparse
+import os
 
 import torch
 import torch.nn.functional as F
@@ -21,7 +23,7 @@ ROWS = [  # B, heads, key heads, Tq, Tk, D, flags
 LENGTHS = [(1, 8, 8, T, T, 64, flags) for T in (64, 128, 256, 512, 1024, 2048, 4096) for flags in ("", "backward")]
 
 
-def peer(B, Hq, Hkv, Tq, Tk, D, flags):
+def pytorch(B, Hq, Hkv, Tq, Tk, D, flags):
     dtype = torch.bfloat16 if "bf16" in flags else torch.float32
     q = torch.rand(B, Hq, Tq, D).to(dtype) - 0.5
     k, v = (torch.rand(B, Hkv, Tk, D).to(dtype) - 0.5 for _ in range(2))
@@ -44,6 +46,32 @@ def peer(B, Hq, Hkv, Tq, Tk, D, flags):
     return both
 
 
+def keras(B, Hq, Hkv, Tq, Tk, D, flags):
+    os.environ.update(KERAS_BACKEND="tensorflow", TF_CPP_MIN_LOG_LEVEL="3", CUDA_VISIBLE_DEVICES="")
+    import keras
+    import tensorflow as tf
+    try:
+        tf.config.threading.set_intra_op_parallelism_threads(torch.get_num_threads())
+        tf.config.threading.set_inter_op_parallelism_threads(1)
+    except RuntimeError:
+        pass  # set by the row before
+    q, g = (tf.random.uniform((B, Tq, Hq, D)) - 0.5 for _ in range(2))
+    k, v = (tf.random.uniform((B, Tk, Hkv, D)) - 0.5 for _ in range(2))
+
+    @tf.function
+    def forward():
+        return [keras.ops.dot_product_attention(q, k, v)]
+
+    @tf.function
+    def both():
+        with tf.GradientTape() as tape:
+            tape.watch([q, k, v])
+            o = tf.reduce_sum(keras.ops.dot_product_attention(q, k, v) * g)
+        return tape.gradient(o, [q, k, v])
+
+    return lambda: [x.numpy() for x in (both if "backward" in flags else forward)()]
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("attend")
@@ -58,7 +86,10 @@ def main():
         arguments = ["decode" if "decode" in flags else "attention", "--shape", ",".join(map(str, row[:-1]))]
         arguments += ["--" + f for f in flags if f in ("causal", "backward")]
         arguments += ["--dtype", "bf16"] if "bf16" in flags else []
-        compare(a.attend, arguments, {"pytorch": peer(*row)}, rounds=a.rounds, threads=a.threads)
+        peers = {"pytorch": pytorch(*row)}
+        if a.lengths:
+            peers["keras"] = keras(*row)
+        compare(a.attend, arguments, peers, rounds=a.rounds, threads=a.threads)
 
 
 if __name__ == "__main__":

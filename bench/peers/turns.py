@@ -20,15 +20,15 @@ def median_ms(call, runs):
     return statistics.median(times)
 
 
-def compare(attend, arguments, peers, rounds=5, runs=5, threads=2):
+def compare(attend, arguments, peers, rounds=5, runs=5, threads=2, measure=median_ms):
     """Prints and returns a line of JSON: medians of all rounds, and the ratio of each peer's time to attend's, median
     and least.
-    `arguments` are those of `attend bench`, `peers` maps names to calls."""
+    `arguments` are those of `attend bench`, `peers` maps names to calls, which `measure` times."""
     command = [attend, "bench", *arguments, "--threads", str(threads), "--runs", str(runs), "--json"]
     ours, theirs = [], {name: [] for name in peers}
     for _ in range(rounds):
         for name, call in peers.items():
-            theirs[name].append(median_ms(call, runs))
+            theirs[name].append(measure(call, runs))
         time.sleep(0.3)  # their idle threads go on spinning for a while
         ours.append(json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout))
     ms = [result["ms"] for result in ours]

@@ -65,6 +65,7 @@ static void every_measurement_gives_its_rate(void **state)
     BENCH("decode", "gbps", "--shape=1,4,2,1,33,8");
     BENCH("product", NULL, "--shape=5,7,3");
     BENCH("product", NULL, "--shape=5,7,3,4", "--transpose-b");
+    BENCH("product", NULL, "--shape=5,7,3", "--transpose-a");
     BENCH("product", NULL, "--shape=5,7,3", "--packed", "--isa=portable");
     BENCH("product", NULL, "--shape=5,7,3", "--weights=bf16");
     BENCH("product", NULL, "--shape=5,7,3", "--weights=int8", "--isa=portable");
