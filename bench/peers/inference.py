@@ -74,7 +74,8 @@ def ctranslate2_runs(folder, threads):
             return sum(len(x.hypotheses[0]) for x in found)
         return call
 
-    cases = [("f32", 1, 1), ("int8", 1, 1), ("f32", 32, 1), ("int8", 32, 1), ("f32", 32, 4)]
+    cases = [("f32", 1, 1), ("int8", 1, 1), ("f32", 32, 1), ("int8", 32, 1), ("f32", 1, 4), ("int8", 1, 4), ("f32", 32, 4),
+             ("int8", 32, 4)]
     kinds = {"f32": "float32", "int8": "int8"}
     return [(["translate", "--weights", w, "--batch", str(b), "--beam", str(k)], {"ctranslate2": (make, kinds[w], b, k)})
             for w, b, k in cases]

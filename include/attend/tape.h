@@ -58,8 +58,10 @@ ATT_API float *att_params_gradients(const att_params *params);
 ATT_API void att_params_changed(att_params *params);
 
 /* What the products of tapes that do not record read weight matrices as: ATT_F32 (the default), or rounded to ATT_BF16
- * or ATT_I8 (see att_product_pack_as). Values themselves and lookups stay float32. Tapes that record refuse rounded
- * weights with ATT_E_VALUE. Fails with ATT_E_DTYPE. */
+ * or ATT_I8 (see att_product_pack_as). Words' vectors that are also the output layer are looked up rounded too. Tapes
+ * that record refuse rounded weights with ATT_E_VALUE. Fails with ATT_E_DTYPE.
+ * Of a loaded model, a matrix that only such products read gives its float32 memory back when it is first used: its
+ * att_parameter_value then has no data, and another rounding fails with ATT_E_VALUE. */
 ATT_API att_status att_params_round_weights(att_params *params, att_dtype dtype);
 
 ATT_API const char *att_parameter_name(const att_parameter *p);

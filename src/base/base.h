@@ -62,6 +62,10 @@ att_status att_alloc_zero(const att_allocator *a, size_t bytes, void **out);
 att_status att_realloc(const att_allocator *a, void **block, size_t old_bytes, size_t new_bytes);
 void att_free(const att_allocator *a, void *block, size_t bytes); /* NULL is harmless */
 
+/* Give the whole pages inside a part of a live block back to the system: what they held is lost, and only att_free may
+ * follow. For blocks of the heap; other allocators' memory stays as it is. */
+void att_drop_pages(const att_allocator *a, void *part, size_t bytes);
+
 /* count * size bytes, zeroed: for the arrays of ordinary (non-kernel) code. */
 att_status att_new_array(const att_allocator *a, size_t count, size_t size, void **out);
 

@@ -2,6 +2,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <unistd.h>
 
 #include "base/base.h"
 
@@ -67,6 +68,14 @@ att_status att_realloc(const att_allocator *a, void **block, size_t old_bytes, s
 void att_free(const att_allocator *a, void *block, size_t bytes)
 {
     if (block) resize(a, block, bytes ? bytes : 1, 0);
+}
+
+void att_drop_pages(const att_allocator *a, void *part, size_t bytes)
+{
+    if (a) return;
+    size_t page = (size_t)sysconf(_SC_PAGESIZE), skipped = (page - (uintptr_t)part % page) % page;
+    if (bytes < skipped + page) return;
+    (void)madvise((char *)part + skipped, (bytes - skipped) / page * page, MADV_DONTNEED); /* refused: still held */
 }
 
 att_status att_new_array(const att_allocator *a, size_t count, size_t size, void **out)

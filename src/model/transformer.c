@@ -5,6 +5,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "tape/params.h"
+
 #define NAME_BYTES 128
 
 /* ---- the configuration ---- */
@@ -106,6 +108,7 @@ static att_status add_words(att_transformer *m)
     ATT_TRY(att_params_add(m->params, c->shared ? "words" : "target.words", 2,
                            (int64_t[]){c->target_vocabulary, c->width}, ATT_INIT_NORMAL, deviation, &words));
     m->encoder.words = m->decoder.words = words;
+    if (c->tied) words->use = ATT_USE_TIED;
     if (c->shared) return ATT_OK;
     return att_params_add(m->params, "source.words", 2, (int64_t[]){c->source_vocabulary, c->width}, ATT_INIT_NORMAL,
                           deviation, &m->encoder.words);

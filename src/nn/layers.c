@@ -2,6 +2,8 @@
 
 #include <stdio.h>
 
+#include "tape/params.h"
+
 /* "prefix.part" in a buffer of fixed size: names come from our own models and are short. */
 static const char *joined(char *buffer, size_t bytes, const char *prefix, const char *part)
 {
@@ -36,6 +38,7 @@ att_status att_linear_create_with(att_params *params, const char *name, int64_t 
     *out = (att_linear){0};
     att_init init = deviation > 0 ? ATT_INIT_NORMAL : ATT_INIT_GLOROT;
     ATT_TRY(add_matrix(params, name, "kernel", K, N, init, deviation, &out->kernel));
+    out->kernel->use = ATT_USE_PRODUCT;
     return with_bias ? add_vector(params, name, "bias", N, ATT_INIT_ZERO, 0.0, &out->bias) : ATT_OK;
 }
 

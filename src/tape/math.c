@@ -347,6 +347,27 @@ static att_status embedding_backward(att_tape *tape, att_record *record)
     return att_embedding_backward(&tape->exec, &dtable, &dy_rows, &r->ids);
 }
 
+/* Rows of a tied table whose weights are rounded: as the output layer has them. */
+static att_status rounded_lookup(const att_tape *tape, const att_view *y, att_parameter *table, const att_view *ids)
+{
+    const att_packed *packed;
+    ATT_TRY(att_tape_packed(tape, table, true, &packed));
+    for (int64_t m = 0; m < ids->dim[0]; m++) {
+        int32_t id = ((const int32_t *)ids->data)[m * ids->stride[0]];
+        ATT_REQUIRE(id >= 0 && id < packed->N, ATT_E_VALUE, "ids: element %lld is %d, expected 0 to %lld", (long long)m,
+                    (int)id, (long long)packed->N - 1);
+        att_product_packed_column(packed, id, (float *)y->data + m * y->stride[0]);
+    }
+    return ATT_OK;
+}
+
+static att_status lookup(const att_tape *tape, const att_view *y, const att_node *table, const att_view *ids)
+{
+    att_parameter *p = table->parameter;
+    if (p && p->use == ATT_USE_TIED && p->owner->weights != ATT_F32) return rounded_lookup(tape, y, p, ids);
+    return att_embedding_forward(&tape->exec, y, &table->value, ids);
+}
+
 att_node *att_tape_embedding(att_tape *tape, att_node *table, const att_view *ids)
 {
     att_node *y;
@@ -363,7 +384,7 @@ att_node *att_tape_embedding(att_tape *tape, att_node *table, const att_view *id
     TAPE_TRY(tape, att_view_reshape(ids, 1, &n, &flat));
     TAPE_TRY(tape, att_tape_new_node(tape, ids->ndim + 1, dim, NULL, table->needs_gradient, &y));
     TAPE_TRY(tape, att_view_reshape(&y->value, 2, (int64_t[]){n, table->value.dim[1]}, &y_rows));
-    TAPE_TRY(tape, att_embedding_forward(&tape->exec, &y_rows, &table->value, &flat));
+    TAPE_TRY(tape, lookup(tape, &y_rows, table, &flat));
     if (!att_tape_follows(tape, table)) return y;
     TAPE_TRY(tape, att_tape_new_record(tape, sizeof *r, embedding_backward, &r));
     r->y = y;

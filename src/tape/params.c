@@ -211,6 +211,10 @@ att_status att_params_round_weights(att_params *params, att_dtype dtype)
                 "weights: %s, expected float32, bfloat16 or int8", att_dtype_name(dtype));
     if (dtype == params->weights) return ATT_OK;
     for (int64_t i = 0; i < params->count; i++)
+        ATT_REQUIRE(!params->list[i]->dropped, ATT_E_VALUE,
+                    "weights: %s, but they were rounded to %s and '%s' has no other value any more",
+                    att_dtype_name(dtype), att_dtype_name(params->weights), params->list[i]->name);
+    for (int64_t i = 0; i < params->count; i++)
         params->list[i]->pack = params->list[i]->pack_t = (att_pack_cache){.version = -1};
     att_arena_destroy(&params->packs);
     params->weights = dtype;
@@ -247,11 +251,23 @@ const att_view *att_parameter_gradient(const att_parameter *p)
     return &p->gradient;
 }
 
+/* Once a loaded matrix is rounded, nobody reads its float32 values. */
+static void drop_value(att_parameter *p)
+{
+    const att_params *owner = p->owner;
+    if (owner->weights == ATT_F32 || p->use == ATT_USE_ANY || !owner->adopted.data) return;
+    att_drop_pages(owner->allocator, p->value.data, (size_t)att_view_count(&p->value) * sizeof(float));
+    p->value.data = NULL;
+    p->dropped = true;
+}
+
 att_status att_parameter_packed(att_parameter *p, const att_exec *exec, bool transposed, const att_packed **out)
 {
     att_pack_cache *cache = transposed ? &p->pack_t : &p->pack;
     *out = &cache->packed;
     if (cache->version == p->owner->version) return ATT_OK;
+    ATT_REQUIRE(!p->dropped, ATT_E_VALUE, "parameter '%s': was rounded to %s and has no other value any more", p->name,
+                att_dtype_name(p->owner->weights));
     att_view b = transposed ? att_view_transpose(&p->value, 0, 1) : p->value;
     if (!cache->memory.data) {
         size_t bytes = att_product_pack_as_bytes(exec, p->owner->weights, b.dim[0], b.dim[1]);
@@ -260,5 +276,6 @@ att_status att_parameter_packed(att_parameter *p, const att_exec *exec, bool tra
     }
     ATT_TRY(att_product_pack_as(exec, p->owner->weights, &cache->packed, &b, cache->memory));
     cache->version = p->owner->version;
+    drop_value(p);
     return ATT_OK;
 }

@@ -14,6 +14,13 @@ typedef struct att_pack_cache {
     int64_t version; /* of the parameters when packed; -1: never */
 } att_pack_cache;
 
+/* Who reads a matrix when no tape records. */
+typedef enum att_parameter_use {
+    ATT_USE_ANY = 0,
+    ATT_USE_PRODUCT, /* products have it as right operand      */
+    ATT_USE_TIED     /* products with its transpose, and lookups */
+} att_parameter_use;
+
 struct att_parameter {
     att_params *owner;
     char *name;
@@ -21,6 +28,8 @@ struct att_parameter {
     int64_t offset; /* in the flat arrays, floats */
     att_init init;
     double scale;
+    att_parameter_use use;
+    bool dropped;                /* the value is gone: only its rounded packed form is left */
     bool gradient_valid;         /* false: the content is of an older sum and the next write replaces it */
     att_pack_cache pack, pack_t; /* value as right operand, and its transpose */
 };

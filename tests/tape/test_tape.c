@@ -2,8 +2,11 @@
 #include "harness.h"
 
 #include <attend/tape.h>
+#include <sys/mman.h>
+#include <unistd.h>
 
 #include "allocator.h"
+#include "tape/params.h"
 
 typedef struct net {
     att_params *params;
@@ -404,13 +407,112 @@ static void rounded_weights(void **state)
     att_params_destroy(params);
 }
 
+static double resident_share(const void *start, size_t bytes)
+{
+    static unsigned char there[4096];
+    size_t page = (size_t)sysconf(_SC_PAGESIZE), first = ((size_t)start + page - 1) / page,
+           n = ((size_t)start + bytes) / page - first, count = 0;
+    assert_true(n > 0 && n <= sizeof there);
+    assert_int_equal(mincore((void *)(first * page), n * page, there), 0);
+    for (size_t i = 0; i < n; i++) count += there[i] & 1;
+    return (double)count / (double)n;
+}
+
+/* A loaded matrix that is read rounded leaves its float32 memory; a vector and an unrounded matrix stay. */
+static void loaded_values_are_dropped(void **state)
+{
+    (void)state;
+    enum { K = 600, N = 500, FLOATS = K * N };
+    static float x[K];
+    static const att_dtype dtypes[] = {ATT_F32, ATT_BF16, ATT_I8};
+    fill_f32(x, K, 5, 1.0f);
+    att_view in = att_view_2d(x, ATT_F32, 1, K);
+    for (int d = 0; d < 3; d++) {
+        att_params *params;
+        att_parameter *w, *b;
+        att_tape *tape;
+        void *memory;
+        size_t bytes = (FLOATS + N) * sizeof(float);
+        assert_ok(att_params_create(NULL, &params));
+        assert_ok(att_params_add(params, "w", 2, (int64_t[]){K, N}, ATT_INIT_UNIFORM, 1.0, &w));
+        assert_ok(att_params_add(params, "b", 1, (int64_t[]){N}, ATT_INIT_ZERO, 0.0, &b));
+        w->use = ATT_USE_PRODUCT;
+        assert_ok(att_params_allocate(params, 3, ATT_PARAMS_LATER));
+        assert_ok(att_alloc(NULL, bytes, &memory));
+        fill_f32(memory, FLOATS + N, 7, 1.0f);
+        att_params_adopt(params, (att_span){memory, bytes});
+        att_parameter_place(w, memory);
+        att_parameter_place(b, (float *)memory + FLOATS);
+        assert_null(att_params_values(params));
+        assert_ok(att_params_round_weights(params, dtypes[d]));
+        assert_ok(att_tape_create(NULL, NULL, &tape));
+        for (int again = 0; again < 2; again++) {
+            att_tape_begin(tape, 0);
+            att_tape_linear(tape, att_tape_constant(tape, &in), att_tape_parameter(tape, w),
+                            att_tape_parameter(tape, b), ATT_ACT_NONE);
+            assert_ok(att_tape_status(tape));
+        }
+        assert_true(resident_share(memory, FLOATS * sizeof(float)) == (d == 0));
+        assert_true((att_parameter_value(w)->data == NULL) == (d > 0));
+        assert_ptr_equal(att_parameter_value(b)->data, (float *)memory + FLOATS);
+        assert_int_equal(att_params_round_weights(params, dtypes[d]), ATT_OK);
+        assert_int_equal(att_params_round_weights(params, d == 2 ? ATT_BF16 : ATT_I8), d > 0 ? ATT_E_VALUE : ATT_OK);
+        att_tape_destroy(tape);
+        att_params_destroy(params);
+    }
+}
+
+/* Vectors of words that are also the output layer: a lookup gives them as products have them. */
+static void tied_lookups_are_rounded(void **state)
+{
+    (void)state;
+    static const att_dtype dtypes[] = {ATT_F32, ATT_BF16, ATT_I8};
+    const int32_t ids[] = {16, 0, 7, 7};
+    int32_t wrong = 17;
+    for (int d = 0; d < 3; d++) {
+        att_params *params;
+        att_parameter *w;
+        att_tape *tape;
+        assert_ok(att_params_create(NULL, &params));
+        assert_ok(att_params_add(params, "w", 2, (int64_t[]){17, 11}, ATT_INIT_UNIFORM, 1.0, &w));
+        w->use = ATT_USE_TIED;
+        assert_ok(att_params_allocate(params, 3, 0));
+        assert_ok(att_params_round_weights(params, dtypes[d]));
+        assert_ok(att_tape_create(NULL, NULL, &tape));
+        att_tape_begin(tape, 0);
+        att_view at = att_view_1d((void *)(uintptr_t)ids, ATT_I32, 4);
+        const float *got = att_node_value(att_tape_embedding(tape, att_tape_parameter(tape, w), &at))->data;
+        assert_ok(att_tape_status(tape));
+        for (int m = 0; m < 4; m++)
+            for (int c = 0; c < 11; c++) {
+                float want = ((const float *)w->value.data)[ids[m] * 11 + c], error = fabsf(got[m * 11 + c] - want);
+                float most[] = {0, fabsf(want) / 256, 1.0f / 127 / 1.99f};
+                assert_true(error <= most[d]);
+            }
+        at = att_view_1d(&wrong, ATT_I32, 1);
+        att_tape_embedding(tape, att_tape_parameter(tape, w), &at);
+        assert_int_equal(att_tape_status(tape), ATT_E_VALUE);
+        assert_string_equal(att_last_error(), "ids: element 0 is 17, expected 0 to 16");
+        att_tape_destroy(tape);
+        att_params_destroy(params);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(parameters),      cmocka_unit_test(refused_parameters), cmocka_unit_test(initial_numbers),
-        cmocka_unit_test(zero_and_settle), cmocka_unit_test(without_gradients),  cmocka_unit_test(sticky_error),
-        cmocka_unit_test(refused_shapes),  cmocka_unit_test(stands_still),       cmocka_unit_test(failing_allocator),
+        cmocka_unit_test(parameters),
+        cmocka_unit_test(refused_parameters),
+        cmocka_unit_test(initial_numbers),
+        cmocka_unit_test(zero_and_settle),
+        cmocka_unit_test(without_gradients),
+        cmocka_unit_test(sticky_error),
+        cmocka_unit_test(refused_shapes),
+        cmocka_unit_test(stands_still),
+        cmocka_unit_test(failing_allocator),
         cmocka_unit_test(rounded_weights),
+        cmocka_unit_test(loaded_values_are_dropped),
+        cmocka_unit_test(tied_lookups_are_rounded),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
