@@ -180,6 +180,18 @@ static att_status tell(writer *w, bool last, int (*piece)(void *ctx, att_text te
     return ATT_OK;
 }
 
+/* Under the untouched logits, on the kernels of the cross-entropy. */
+static att_status log_probability_of(const writer *w, const float *logits, int32_t id, double *out)
+{
+    float loss, lse;
+    int64_t correct;
+    att_view row = att_view_2d((void *)(uintptr_t)logits, ATT_F32, 1, w->V), target = att_view_1d(&id, ATT_I32, 1),
+             loss_of = att_view_1d(&loss, ATT_F32, 1), lse_of = att_view_1d(&lse, ATT_F32, 1);
+    ATT_TRY(att_cross_entropy_forward(&w->l->exec, &loss_of, &lse_of, &row, &target, 0.0, &correct));
+    *out = -(double)loss;
+    return ATT_OK;
+}
+
 static att_status write_all(writer *w, att_generated *out, int (*piece)(void *ctx, att_text text), void *ctx)
 {
     double began = now(), log_probability;
@@ -190,7 +202,8 @@ static att_status write_all(writer *w, att_generated *out, int (*piece)(void *ct
             out->prompt_seconds = now() - began;
             began = now();
         }
-        int32_t id = att_sample(w->o, logits, w->seen, w->V, w->n - w->prompt, w->chance, &log_probability);
+        int32_t id = att_sample(w->o, logits, w->seen, w->V, w->n - w->prompt, w->chance, NULL);
+        ATT_TRY(log_probability_of(w, logits, id, &log_probability));
         w->ids[w->n++] = id;
         w->seen[id] = 1;
         out->log_probability += log_probability;

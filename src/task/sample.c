@@ -75,9 +75,32 @@ static double log_probability_of(const float *logits, int64_t n, int32_t id)
     return (double)(logits[id] - most) - log(sum);
 }
 
+enum { LANES = 32 }; /* logits compared side by side */
+
+/* The first of the largest. */
+static int32_t first_largest(const float *x, int64_t n)
+{
+    float most = -INFINITY, lane[LANES];
+    int64_t i = 0;
+    for (int l = 0; l < LANES; l++) lane[l] = -INFINITY;
+    for (; i + LANES <= n; i += LANES)
+        for (int l = 0; l < LANES; l++) lane[l] = x[i + l] > lane[l] ? x[i + l] : lane[l];
+    for (; i < n; i++) most = x[i] > most ? x[i] : most;
+    for (int l = 0; l < LANES; l++) most = lane[l] > most ? lane[l] : most;
+    for (i = 0; i < n; i++)
+        if (x[i] == most) return (int32_t)i;
+    return 0;
+}
+
 int32_t att_sample(const att_generate_options *o, const float *logits, const uint8_t *seen, int64_t n, int64_t index,
                    att_token_chance *room, double *log_probability)
 {
+    bool penalises = seen && o->repetition_penalty > 0 && o->repetition_penalty != 1.0;
+    if (o->temperature <= 0 && !penalises) {
+        int32_t best = first_largest(logits, n);
+        if (log_probability) *log_probability = log_probability_of(logits, n, best);
+        return best;
+    }
     int64_t left = fill_room(o, logits, seen, n, room), first = 0;
     for (int64_t i = 1; i < n; i++) first = room[i].score > room[first].score ? i : first;
     int32_t id = room[first].id;

@@ -321,6 +321,27 @@ static void check_frequencies(const att_generate_options *o, const uint8_t *seen
             fail_msg("token %d: %.4f, expected %.4f", i, got[i], want[i] / sum);
 }
 
+/* Greedy: the first of the largest, wherever it stands; -inf and NaN never win. */
+static void greedy_takes_the_first_largest(void **state)
+{
+    (void)state;
+    enum { MOST = 100 };
+    const att_generate_options greedy = {0};
+    att_token_chance room[MOST];
+    for (int n = 1; n <= MOST; n += n < 70 ? 1 : 15)
+        for (int at = 0; at < n; at++) {
+            float logits[MOST];
+            for (int i = 0; i < n; i++) logits[i] = i % 7 == 3 ? -INFINITY : i % 11 == 5 ? NAN : -1.0f - (float)(i % 5);
+            logits[at] = 2.0f;
+            if (n - at > 1) logits[n - 1] = 2.0f;
+            double p;
+            assert_int_equal(att_sample(&greedy, logits, NULL, n, 0, room, NULL), at);
+            for (int i = 0; i < n; i++) logits[i] = isnan(logits[i]) ? 0.0f : logits[i];
+            assert_int_equal(att_sample(&greedy, logits, NULL, n, 0, room, &p), at);
+            assert_true(p <= 0);
+        }
+}
+
 static void sampling(void **state)
 {
     (void)state;
@@ -390,9 +411,11 @@ static void filled(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(same_checkpoints), cmocka_unit_test(learnt_by_heart), cmocka_unit_test(greedy_is_argmax),
-        cmocka_unit_test(seeds_and_pieces), cmocka_unit_test(refused),         cmocka_unit_test(sampling),
-        cmocka_unit_test(measured),         cmocka_unit_test(filled),          cmocka_unit_test(no_allocation_a_token),
+        cmocka_unit_test(same_checkpoints), cmocka_unit_test(learnt_by_heart),
+        cmocka_unit_test(greedy_is_argmax), cmocka_unit_test(seeds_and_pieces),
+        cmocka_unit_test(refused),          cmocka_unit_test(greedy_takes_the_first_largest),
+        cmocka_unit_test(sampling),         cmocka_unit_test(measured),
+        cmocka_unit_test(filled),           cmocka_unit_test(no_allocation_a_token),
         cmocka_unit_test(untrained),
     };
     return cmocka_run_group_tests(tests, write_text, remove_folder);
