@@ -178,7 +178,7 @@ VF_INLINE lanes count_up(void)
 VF_INLINE vf add_halves(vf a, vf b, const int width)
 {
     lanes i = count_up(), from_b = ((i & width / 2) != 0) & VF_LANES;
-    return vf_add((vf)__builtin_shuffle(a, b, i + from_b), (vf)__builtin_shuffle(a, b, (i ^ width / 2) + from_b));
+    return vf_add(vf_shuffle(a, b, i + from_b), vf_shuffle(a, b, (i ^ width / 2) + from_b));
 }
 
 VF_INLINE vf sums(vf x[VF_LANES])

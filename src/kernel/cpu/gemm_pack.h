@@ -66,13 +66,13 @@ VF_INLINE void transpose_lanes(float *dst, int64_t dst_row, const float *src, in
     enum { L = VF_LANES }; /* lane L + i of a shuffle is lane i of its second operand */
     vf r0 = load_groups(src, src_row), r1 = load_groups(src + src_row, src_row);
     vf r2 = load_groups(src + 2 * src_row, src_row), r3 = load_groups(src + 3 * src_row, src_row);
-    vf a = __builtin_shuffle(r0, r1, GROUPS(0, L, 1, L + 1)), b = __builtin_shuffle(r2, r3, GROUPS(0, L, 1, L + 1));
-    vf c = __builtin_shuffle(r0, r1, GROUPS(2, L + 2, 3, L + 3));
-    vf d = __builtin_shuffle(r2, r3, GROUPS(2, L + 2, 3, L + 3));
-    vf_store(dst, __builtin_shuffle(a, b, GROUPS(0, 1, L, L + 1)));
-    vf_store(dst + dst_row, __builtin_shuffle(a, b, GROUPS(2, 3, L + 2, L + 3)));
-    vf_store(dst + 2 * dst_row, __builtin_shuffle(c, d, GROUPS(0, 1, L, L + 1)));
-    vf_store(dst + 3 * dst_row, __builtin_shuffle(c, d, GROUPS(2, 3, L + 2, L + 3)));
+    vf a = vf_shuffle(r0, r1, GROUPS(0, L, 1, L + 1)), b = vf_shuffle(r2, r3, GROUPS(0, L, 1, L + 1));
+    vf c = vf_shuffle(r0, r1, GROUPS(2, L + 2, 3, L + 3));
+    vf d = vf_shuffle(r2, r3, GROUPS(2, L + 2, 3, L + 3));
+    vf_store(dst, vf_shuffle(a, b, GROUPS(0, 1, L, L + 1)));
+    vf_store(dst + dst_row, vf_shuffle(a, b, GROUPS(2, 3, L + 2, L + 3)));
+    vf_store(dst + 2 * dst_row, vf_shuffle(c, d, GROUPS(0, 1, L, L + 1)));
+    vf_store(dst + 3 * dst_row, vf_shuffle(c, d, GROUPS(2, 3, L + 2, L + 3)));
 }
 
 /* dst(cols,rows) = transpose of src(rows,cols), both with dense rows. */

@@ -490,4 +490,17 @@ VF_INLINE vf vf_rcp(vf a)
     return vf_fma(r, vf_fnma(a, r, vf_set1(1.0f)), r);
 }
 
+/* Lane i of the result is lane at[i] of a and b side by side. */
+typedef int32_t vf_places __attribute__((vector_size(VF_LANES * 4)));
+VF_INLINE vf vf_shuffle(vf a, vf b, vf_places at)
+{
+#ifdef __clang__ /* which shuffles by constants only */
+    vf out = vf_zero();
+    for (int i = 0; i < VF_LANES; i++) out[i] = at[i] < VF_LANES ? a[at[i]] : b[at[i] - VF_LANES];
+    return out;
+#else
+    return (vf)__builtin_shuffle(a, b, at);
+#endif
+}
+
 #endif
