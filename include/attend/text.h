@@ -78,11 +78,11 @@ typedef enum att_token_role {
  *              ids as PyPI's `tokenizers` gives. No text is unknown, and decoding gives it back.
  *   WORDPIECE  BERT's: cleaned, perhaps lower case without accents, cut at blanks and punctuation, then the longest
  *              piece first (Devlin 2019); the same ids as `tokenizers` gives. Learnt as its trainer does, by merging
- * the most frequent pairs; [PAD] [UNK] [CLS] [SEP] [MASK] are the first five, then come the characters, and behind "##"
- * those that continue a word, by code point. `tokenizers` numbers the latter in an order that changes from run to run,
- * and its ties with them: given this order it learns the same vocabulary. SENTENCEPIECE  a unigram model of
- * SentencePiece's (Kudo 2018), with the normalisation inside it; the same pieces as PyPI's `sentencepiece` gives.
- * Marian's vocab.json numbers them. Not learnt here. */
+ *              the most frequent pairs. First come [PAD] [UNK] [CLS] [SEP] [MASK], then the characters, then, behind
+ *              "##", those that continue a word, each by code point. `tokenizers` numbers the last in an order that
+ *              changes from run to run, and ties change with it; given this order it learns the same vocabulary.
+ *   SENTENCEPIECE  a unigram (Kudo 2018) or BPE model of SentencePiece's, with the normalisation inside it; the same
+ *                  pieces as PyPI's `sentencepiece` gives. Marian's vocab.json numbers them. Not learnt here. */
 typedef enum att_token_unit {
     ATT_TOKENIZER_BPE = 0,
     ATT_TOKENIZER_WORD = 1,

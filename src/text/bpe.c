@@ -1,5 +1,7 @@
 #include "text/bpe.h"
 
+#define GONE (-2) /* the piece of a symbol that was merged into the one on its left */
+
 void att_merges_init(att_merges *m, const att_allocator *allocator)
 {
     *m = (att_merges){.index.allocator = allocator};
@@ -56,52 +58,71 @@ static att_bpe_candidate pop(att_bpe_candidate *heap, int64_t *n)
 
 /* ---- encoding ---- */
 
-/* Symbol `at` and the one after it may be a merge: then it becomes a candidate. */
-static void consider(const att_merges *m, att_bpe_scratch *s, int64_t *n, int32_t at)
+int32_t att_merges_rule(const void *merges, const att_bpe_symbol *left, const att_bpe_symbol *right, int32_t *piece)
 {
-    if (at < 0 || s->symbol[at].next < 0) return;
-    int32_t left = s->symbol[at].piece, right = s->symbol[s->symbol[at].next].piece;
-    if (left < 0 || right < 0) return;
-    int32_t rank = att_pairs_find(&m->index, left, right);
-    if (rank >= 0) push(s->heap, n, (att_bpe_candidate){rank, at});
+    const att_merges *m = merges;
+    if (left->piece < 0 || right->piece < 0) return -1;
+    int32_t rank = att_pairs_find(&m->index, left->piece, right->piece);
+    if (rank >= 0) *piece = m->list[rank].result;
+    return rank;
 }
 
-/* A candidate is stale when one of its two symbols has merged with another since. */
-static bool is_stale(const att_merges *m, const att_bpe_scratch *s, att_bpe_candidate c)
+typedef struct merging {
+    att_bpe_rule *rule;
+    const void *ctx;
+    att_bpe_scratch *s;
+    int64_t candidates;
+} merging;
+
+/* Symbol `at` and the one after it may merge: then they become a candidate. */
+static void consider(merging *m, int32_t at)
+{
+    const att_bpe_symbol *symbol = m->s->symbol;
+    if (at < 0 || symbol[at].next < 0) return;
+    const att_bpe_symbol *left = &symbol[at], *right = &symbol[left->next];
+    att_bpe_candidate c = {.at = at, .end = right->end};
+    c.rank = m->rule(m->ctx, left, right, &c.piece);
+    if (c.rank >= 0) push(m->s->heap, &m->candidates, c);
+}
+
+/* A candidate is stale when one of its two symbols has merged with another since: text only ever moves to the left. */
+static bool is_stale(const att_bpe_scratch *s, att_bpe_candidate c)
 {
     int32_t next = s->symbol[c.at].next;
-    return s->symbol[c.at].piece != m->list[c.rank].left || next < 0 || s->symbol[next].piece != m->list[c.rank].right;
+    return s->symbol[c.at].piece == GONE || next < 0 || s->symbol[next].end != c.end;
 }
 
-static void join(att_bpe_scratch *s, int32_t at, int32_t result)
+static void join(att_bpe_scratch *s, att_bpe_candidate c)
 {
-    att_bpe_symbol *left = &s->symbol[at], *right = &s->symbol[left->next];
-    left->piece = result;
+    att_bpe_symbol *left = &s->symbol[c.at], *right = &s->symbol[left->next];
+    left->piece = c.piece;
     left->end = right->end;
     left->next = right->next;
-    if (right->next >= 0) s->symbol[right->next].prev = at;
-    right->piece = -2;
+    if (right->next >= 0) s->symbol[right->next].prev = c.at;
+    right->piece = GONE;
 }
 
 /* Every candidate enters the heap when its pair comes to be: n - 1 at the start, two a merge, so at most 3 n. */
-void att_bpe_merge(const att_merges *merges, att_bpe_scratch *s, int32_t n, double dropout, att_random *random)
+void att_bpe_merge(att_bpe_rule *rule, const void *ctx, att_bpe_scratch *s, int32_t n, double dropout,
+                   att_random *random)
 {
-    int64_t heap = 0, dropped = 0;
+    merging m = {rule, ctx, s, 0};
+    int64_t dropped = 0;
     for (int32_t i = 0; i < n; i++) {
         s->symbol[i].prev = i - 1;
         s->symbol[i].next = i + 1 < n ? i + 1 : -1;
     }
-    for (int32_t i = 0; i + 1 < n; i++) consider(merges, s, &heap, i);
-    while (heap > 0) {
-        att_bpe_candidate c = pop(s->heap, &heap);
-        if (is_stale(merges, s, c)) continue;
+    for (int32_t i = 0; i + 1 < n; i++) consider(&m, i);
+    while (m.candidates > 0) {
+        att_bpe_candidate c = pop(s->heap, &m.candidates);
+        if (is_stale(s, c)) continue;
         if (dropout > 0 && att_random_uniform(random) < dropout) {
             s->dropped[dropped++] = c;
             continue;
         }
-        join(s, c.at, merges->list[c.rank].result);
-        consider(merges, s, &heap, s->symbol[c.at].prev);
-        consider(merges, s, &heap, c.at);
-        while (dropped > 0) push(s->heap, &heap, s->dropped[--dropped]);
+        join(s, c);
+        consider(&m, s->symbol[c.at].prev);
+        consider(&m, c.at);
+        while (dropped > 0) push(s->heap, &m.candidates, s->dropped[--dropped]);
     }
 }

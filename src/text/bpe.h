@@ -48,19 +48,27 @@ typedef struct att_bpe_symbol {
 } att_bpe_symbol;
 
 typedef struct att_bpe_candidate {
-    int32_t rank, at; /* which merge, left symbol */
+    int32_t rank, at;   /* how early it merges; left symbol */
+    int32_t end, piece; /* of the text of both; what they make */
 } att_bpe_candidate;
 
 /* Scratch for words of up to `capacity` symbols. */
 typedef struct att_bpe_scratch {
     att_bpe_symbol *symbol;     /* (capacity) */
     att_bpe_candidate *heap;    /* (3 capacity) */
-    att_bpe_candidate *dropped; /* (3 capacity) */
+    att_bpe_candidate *dropped; /* (3 capacity), or NULL without dropout */
 } att_bpe_scratch;
 
-/* Applies the merges to s->symbol[0..n): piece, start and end are given, prev and next are set here. What is left is
- * the chain from symbol 0 along `next`. Time n log n. With dropout > 0, each possible merge is dropped with this
- * probability, anew before every merge. */
-void att_bpe_merge(const att_merges *merges, att_bpe_scratch *s, int32_t n, double dropout, att_random *random);
+/* Whether two neighbours merge: the rank, smallest first and leftmost among equals, and the piece they make; -1: they
+ * do not. */
+typedef int32_t att_bpe_rule(const void *ctx, const att_bpe_symbol *left, const att_bpe_symbol *right, int32_t *piece);
+/* The rule of att_merges, which is ctx: by the numbers of the two pieces, in the order they were learnt. */
+int32_t att_merges_rule(const void *merges, const att_bpe_symbol *left, const att_bpe_symbol *right, int32_t *piece);
+
+/* Merges s->symbol[0..n): piece, start and end are given, prev and next are set here. What is left is the chain from
+ * symbol 0 along `next`. Time n log n. With dropout > 0, each possible merge is dropped with this probability, anew
+ * before every merge. */
+void att_bpe_merge(att_bpe_rule *rule, const void *ctx, att_bpe_scratch *s, int32_t n, double dropout,
+                   att_random *random);
 
 #endif

@@ -125,7 +125,7 @@ static att_status merge_word(coder *c, att_text word, int64_t number, att_sink *
     *only = -1;
     if (n == 0) return ATT_OK;
     att_bpe_scratch scratch = {c->symbol, c->heap, c->heap + 3 * (size_t)n};
-    att_bpe_merge(&t->merges, &scratch, n, c->how.dropout, c->how.random);
+    att_bpe_merge(att_merges_rule, &t->merges, &scratch, n, c->how.dropout, c->how.random);
     if (c->symbol[0].next < 0) *only = c->symbol[0].piece;
     for (int32_t i = 0; i >= 0; i = c->symbol[i].next) {
         const att_bpe_symbol *p = &c->symbol[i];

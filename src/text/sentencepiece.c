@@ -116,48 +116,44 @@ static void extend(const att_sentencepiece *m, att_text text, size_t start, size
     if (!single) take(&ways[start + one], (m->least - 10.0f) + before, (int32_t)start, -1);
 }
 
-/* The chain of ways, turned around in place: its start is then known from each end's predecessor. */
+/* The chain of ways back from the end, turned around in place: then unknown neighbours become one. */
 static int64_t collect(const way *ways, size_t bytes, att_cut *cuts)
 {
-    int64_t n = 0;
-    for (int32_t end = (int32_t)bytes; end > 0; end = ways[end].start) {
-        const way *w = &ways[end];
-        att_cut *last = n > 0 ? &cuts[n - 1] : NULL;
-        if (last && w->piece < 0 && last->piece < 0) {
-            last->bytes += last->start - (size_t)w->start;
-            last->start = (size_t)w->start;
-        } else {
-            cuts[n++] = (att_cut){(size_t)w->start, (size_t)(end - w->start), w->piece};
-        }
-    }
-    for (int64_t i = 0; i < n / 2; i++) {
+    int64_t steps = 0, n = 0;
+    for (int32_t end = (int32_t)bytes; end > 0; end = ways[end].start)
+        cuts[steps++] = (att_cut){(size_t)ways[end].start, (size_t)(end - ways[end].start), ways[end].piece};
+    for (int64_t i = 0; i < steps / 2; i++) {
         att_cut swap = cuts[i];
-        cuts[i] = cuts[n - 1 - i];
-        cuts[n - 1 - i] = swap;
+        cuts[i] = cuts[steps - 1 - i];
+        cuts[steps - 1 - i] = swap;
     }
+    for (int64_t i = 0; i < steps; i++) n = att_cut_add(cuts, n, cuts[i]);
     return n;
+}
+
+static att_status cut_unigram(const att_sentencepiece *m, att_text text, att_cut *cuts, int64_t *n)
+{
+    void *ways;
+    ATT_TRY(att_new_array(m->file.allocator, text.bytes + 1, sizeof(way), &ways));
+    for (size_t i = 0; i <= text.bytes; i++) ((way *)ways)[i] = (way){0, -1, -1};
+    for (size_t i = 0, one; i < text.bytes; i += one) {
+        one = att_utf8_length(text.data[i]);
+        extend(m, text, i, one, ways);
+    }
+    *n = collect(ways, text.bytes, cuts);
+    att_free(m->file.allocator, ways, (text.bytes + 1) * sizeof(way));
+    return ATT_OK;
 }
 
 att_status att_sentencepiece_cut(const att_sentencepiece *m, att_text text, att_cut **cuts, size_t *room, int64_t *n)
 {
-    const att_allocator *a = m->file.allocator;
-    void *ways, *list;
+    void *list;
     *cuts = NULL;
     *n = 0;
     *room = text.bytes + 1;
-    ATT_TRY(att_new_array(a, *room, sizeof(way), &ways));
-    att_status status = att_new_array(a, *room, sizeof(att_cut), &list);
-    if (status == ATT_OK) {
-        *cuts = list;
-        for (size_t i = 0; i <= text.bytes; i++) ((way *)ways)[i] = (way){0, -1, -1};
-        for (size_t i = 0, one; i < text.bytes; i += one) {
-            one = att_utf8_length(text.data[i]);
-            extend(m, text, i, one, ways);
-        }
-        *n = collect(ways, text.bytes, list);
-    }
-    att_free(a, ways, (text.bytes + 1) * sizeof(way));
-    return status;
+    ATT_TRY(att_new_array(m->file.allocator, *room, sizeof(att_cut), &list));
+    *cuts = list;
+    return m->bpe ? att_sentencepiece_merge(m, text, list, n) : cut_unigram(m, text, list, n);
 }
 
 /* ---- as a tokeniser ---- */

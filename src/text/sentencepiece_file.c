@@ -90,6 +90,7 @@ static att_status enter_piece(att_sentencepiece *m, proto text, float score, uin
     m->score[n] = score;
     m->normal[n] = type == NORMAL;
     if (type == UNKNOWN) m->unknown = id;
+    if (type == UNUSED) m->has_unused = true;
     if (type == NORMAL && score < m->least) m->least = score;
     if (type == NORMAL && bytes > m->most) m->most = bytes;
     return ATT_OK;
@@ -112,12 +113,15 @@ static att_status read_piece(att_sentencepiece *m, proto p)
     return p.bad ? damaged("a piece") : enter_piece(m, text, score, type);
 }
 
-static att_status check_trainer(proto p)
+enum { UNIGRAM = 1, BPE = 2 };
+
+static att_status read_trainer(att_sentencepiece *m, proto p)
 {
     field f;
     while (next_field(&p, &f)) {
-        ATT_REQUIRE(f.number != 3 || f.value == 1, ATT_E_UNSUPPORTED,
-                    "sentencepiece: model_type is %llu, expected 1 (unigram)", (unsigned long long)f.value);
+        ATT_REQUIRE(f.number != 3 || f.value == UNIGRAM || f.value == BPE, ATT_E_UNSUPPORTED,
+                    "sentencepiece: model_type is %llu, expected 1 (unigram) or 2 (bpe)", (unsigned long long)f.value);
+        if (f.number == 3) m->bpe = f.value == BPE;
         ATT_REQUIRE(f.number != 24 || f.value == 0, ATT_E_UNSUPPORTED,
                     "sentencepiece: treat_whitespace_as_suffix is true, expected false");
         ATT_REQUIRE(f.number != 35 || f.value == 0, ATT_E_UNSUPPORTED,
@@ -168,6 +172,7 @@ void att_sentencepiece_release(att_sentencepiece *m)
     const att_allocator *a = m->file.allocator;
     att_free(a, m->score, m->scores * sizeof *m->score);
     att_free(a, m->normal, m->kinds * sizeof *m->normal);
+    att_free(a, m->rank, m->rank ? (size_t)m->piece.count * sizeof *m->rank : 0);
     att_intern_release(&m->piece);
     att_buffer_release(&m->file);
 }
@@ -180,9 +185,12 @@ att_status att_sentencepiece_read(att_sentencepiece *m, const char *bytes, size_
     while (next_field(&p, &f)) {
         if (f.wire != 2) continue;
         if (f.number == 1) ATT_TRY(read_piece(m, f.bytes));
-        if (f.number == 2) ATT_TRY(check_trainer(f.bytes));
+        if (f.number == 2) ATT_TRY(read_trainer(m, f.bytes));
         if (f.number == 3) ATT_TRY(read_normaliser(m, f.bytes));
     }
     if (p.bad) return damaged("its end is missing");
-    return m->unknown < 0 ? damaged("no piece for what is unknown") : ATT_OK;
+    if (m->unknown < 0) return damaged("no piece for what is unknown");
+    ATT_REQUIRE(!m->bpe || !m->has_unused, ATT_E_UNSUPPORTED,
+                "sentencepiece: a piece of type unused, expected none where model_type is 2 (bpe)");
+    return m->bpe ? att_sentencepiece_rank(m) : ATT_OK;
 }

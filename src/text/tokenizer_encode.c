@@ -41,7 +41,7 @@ static void encode_piece_word(const att_tokenizer *t, att_text text, int64_t wor
             s->symbol[n++] =
                 (att_bpe_symbol){.piece = unknown ? -1 : id, .start = (int32_t)i, .end = (int32_t)(i + bytes)};
     }
-    att_bpe_merge(&t->merges, s, n, how.dropout, how.random);
+    att_bpe_merge(att_merges_rule, &t->merges, s, n, how.dropout, how.random);
     for (int32_t i = 0; i >= 0; i = s->symbol[i].next) {
         const att_bpe_symbol *p = &s->symbol[i];
         att_emit(out, p->piece < 0 ? ATT_TOKEN_UNK : p->piece, text.data + p->start, (size_t)(p->end - p->start), word);
