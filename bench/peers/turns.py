@@ -29,7 +29,7 @@ def compare(attend, arguments, peers, rounds=5, runs=5, threads=2, measure=media
     for _ in range(rounds):
         for name, call in peers.items():
             theirs[name].append(measure(call, runs))
-        time.sleep(0.3)  # their idle threads go on spinning for a while
+            time.sleep(0.3)  # its idle threads go on spinning for a while
         ours.append(json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout))
     ms = [result["ms"] for result in ours]
     line = {"bench": " ".join(arguments), "attend_ms": round(statistics.median(ms), 4)}
