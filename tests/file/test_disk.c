@@ -1,5 +1,5 @@
 #define _GNU_SOURCE
-#include "harness.h"
+#include "scratch.h"
 
 #include "file/disk.h"
 
@@ -13,13 +13,14 @@
 #include <signal.h>
 #include <unistd.h>
 
-static char folder[64], path[128];
+static const char *folder;
+static char path[128];
 
 static int make_folder(void **state)
 {
     (void)state;
-    snprintf(folder, sizeof folder, "/tmp/attend-disk-XXXXXX");
-    if (!mkdtemp(folder)) return -1;
+    if (scratch_create() != 0) return -1;
+    folder = scratch_name();
     snprintf(path, sizeof path, "%s/model", folder);
     return 0;
 }
@@ -37,15 +38,7 @@ static int64_t files_in_folder(void)
 static int remove_folder(void **state)
 {
     (void)state;
-    DIR *d = opendir(folder);
-    if (!d) return -1;
-    char name[512];
-    for (struct dirent *e; (e = readdir(d));) {
-        snprintf(name, sizeof name, "%s/%s", folder, e->d_name);
-        if (strcmp(e->d_name, ".") != 0 && strcmp(e->d_name, "..") != 0) unlink(name);
-    }
-    closedir(d);
-    return rmdir(folder);
+    return scratch_destroy();
 }
 
 static void assert_content(const char *file, const char *want)

@@ -1,48 +1,28 @@
 #include "plot/pictures.h"
 
+#include "scratch.h"
+
 #include <ctype.h>
-#include <dirent.h>
-#include <fcntl.h>
 #include <png.h>
-#include <unistd.h>
 
-static char directory[64];
-
-static void remove_directory(void)
+static void remove_pictures(void)
 {
-    DIR *d = opendir(directory);
-    for (struct dirent *e; d && (e = readdir(d));) unlinkat(dirfd(d), e->d_name, 0); /* . and .. stay by themselves */
-    if (d) closedir(d);
-    rmdir(directory);
+    scratch_destroy();
 }
 
 const char *picture_path(const char *name)
 {
-    static char path[256];
-    if (!directory[0]) {
-        snprintf(directory, sizeof directory, "/tmp/attend-plot-XXXXXX");
-        if (!mkdtemp(directory)) fail_msg("no directory %s", directory);
-        atexit(remove_directory);
-    }
-    snprintf(path, sizeof path, "%s/%s", directory, name);
-    return path;
+    static int made;
+    if (!made && scratch_create() != 0) fail_msg("no folder for pictures");
+    if (!made) atexit(remove_pictures);
+    made = 1;
+    return scratch_path(name);
 }
 
 char *read_text(const char *path, size_t *bytes)
 {
-    FILE *f = fopen(path, "rb");
-    if (!f) fail_msg("%s cannot be read", path);
-    char *text = NULL;
-    size_t n = 0, room = 0, got;
-    do {
-        if (n + 1 >= room) text = realloc(text, room = room ? 2 * room : 1 << 16);
-        got = fread(text + n, 1, room - 1 - n, f);
-        n += got;
-    } while (got > 0);
-    text[n] = '\0';
-    fclose(f);
-    if (bytes) *bytes = n;
-    return text;
+    size_t n;
+    return scratch_read(path, bytes ? bytes : &n);
 }
 
 picture read_png(const char *path)

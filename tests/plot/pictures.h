@@ -4,7 +4,7 @@
 
 #include "harness.h"
 
-/* A path under a fresh directory of this test program, which goes when it ends. Valid until the next call. */
+/* A path under a fresh directory of this test program, which goes when it ends. The last four answers stay valid. */
 const char *picture_path(const char *name);
 /* The whole file and a NUL; fails the test when it cannot be read. Free with free. */
 char *read_text(const char *path, size_t *bytes);

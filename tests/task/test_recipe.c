@@ -1,5 +1,5 @@
 /* Recipes as YAML and JSON, and the sets they name. */
-#include "harness.h"
+#include "scratch.h"
 
 #include <unistd.h>
 
@@ -40,17 +40,15 @@ static void round_trips(void **state)
 {
     (void)state;
     const att_options *table = att_recipe_options();
-    char path[] = "/tmp/attend-recipe-XXXXXX", *yaml, *json;
-    int fd = mkstemp(path);
-    assert_true(fd >= 0);
+    char *yaml, *json;
     for (int which = 0; which < 2; which++) {
         att_recipe r = which ? changed() : preset(), from_yaml = which ? preset() : changed(),
                    from_json = which ? preset() : changed(), copy;
         assert_false(att_options_equal(table, &r, &from_yaml));
         assert_ok(att_options_to_yaml(table, &r, &yaml));
         assert_ok(att_options_to_json(table, &r, &json));
-        assert_ok(att_file_write_text(path, yaml, strlen(yaml)));
-        assert_ok(att_options_read_yaml(table, &from_yaml, path));
+        assert_ok(att_file_write_text(scratch_path("r.yaml"), yaml, strlen(yaml)));
+        assert_ok(att_options_read_yaml(table, &from_yaml, scratch_path("r.yaml")));
         assert_ok(att_options_from_json(table, &from_json, json, strlen(json)));
         assert_ok(att_options_copy(table, &copy, &r));
         assert_true(att_options_equal(table, &r, &from_yaml));
@@ -63,8 +61,6 @@ static void round_trips(void **state)
         att_options_free(table, &from_json);
         att_options_free(table, &copy);
     }
-    close(fd);
-    unlink(path);
 }
 
 /* Every field of the struct has its key and no two share one: what is set is what changes. */
@@ -142,25 +138,16 @@ static void refused_sets(void **state)
     att_options_free(att_recipe_options(), &r);
 }
 
-static void written(const char *path, const char *text)
-{
-    assert_ok(att_file_write_text(path, text, strlen(text)));
-}
-
 static void sets_from_files(void **state)
 {
     (void)state;
-    char folder[] = "/tmp/attend-sets-XXXXXX", path[3][64], setting[80];
+    char setting[120];
     static const char *const name[] = {"both.tsv", "a.txt", "b.txt"};
     static const char *const text[] = {"no\tone\tuno\nno\ttwo\tdos\n", "one\ntwo\n", "uno\ndos\n"};
     att_recipe r = preset();
-    assert_non_null(mkdtemp(folder));
-    snprintf(setting, sizeof setting, "data.folder=%s", folder);
+    snprintf(setting, sizeof setting, "data.folder=%s", scratch_name());
     set(&r, setting);
-    for (int i = 0; i < 3; i++) {
-        snprintf(path[i], sizeof path[i], "%s/%s", folder, name[i]);
-        written(path[i], text[i]);
-    }
+    for (int i = 0; i < 3; i++) scratch_write(name[i], text[i], strlen(text[i]));
     set(&r, "data.train=both.tsv");
     set(&r, "data.source_column=2");
     set(&r, "data.target_column=3");
@@ -174,9 +161,19 @@ static void sets_from_files(void **state)
         assert_int_equal(p.target[1].bytes, 3);
         att_pairs_free(&p);
     }
-    for (int i = 0; i < 3; i++) unlink(path[i]);
-    rmdir(folder);
     att_options_free(att_recipe_options(), &r);
+}
+
+static int make_folder(void **state)
+{
+    (void)state;
+    return scratch_create();
+}
+
+static int remove_folder(void **state)
+{
+    (void)state;
+    return scratch_destroy();
 }
 
 int main(void)
@@ -186,5 +183,5 @@ int main(void)
         cmocka_unit_test(disjoint_sets),   cmocka_unit_test(refused_sets),
         cmocka_unit_test(sets_from_files),
     };
-    return cmocka_run_group_tests(tests, NULL, NULL);
+    return cmocka_run_group_tests(tests, make_folder, remove_folder);
 }
