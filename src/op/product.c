@@ -8,6 +8,7 @@
 enum {
     CHUNK_K = 1024,                 /* packed b in scratch memory: at most so deep ... */
     CHUNK_FLOATS = 2 * 1024 * 1024, /* ... and so large                               */
+    WIDE_COLUMNS = 256,             /* that a row tile of a is packed for, at least */
     NEAR_FLOATS = 256 * 1024        /* a block's rows of b that caches close to the core hold, at least in part */
 };
 
@@ -138,14 +139,18 @@ static void multiply_tile(void *ctx, int64_t tile, int worker)
     } while (k0 < p->k_hi);
 }
 
-/* Row tiles as few as the cache allows and, from one a thread on, a whole number for each; then columns are cut until
- * every thread has enough tiles. */
+/* Row tiles as few as the cache allows and, from one a thread on, a whole number for each. Then columns are cut until
+ * every thread has enough tiles, but not so narrow that packing a once more for each of them counts, and again into a
+ * whole number for each thread. */
 static void cut(product *p, const att_exec *exec)
 {
     int64_t panels = att_ceil_div(p->n_hi - p->n_lo, p->gemm->nr), threads = att_threads(exec);
     p->row_tiles = att_ceil_div(p->M, p->gemm->mc);
     if (p->row_tiles >= threads) p->row_tiles = att_min64(p->M, att_ceil_div(p->row_tiles, threads) * threads);
-    p->col_tiles = threads == 1 ? 1 : att_min64(panels, att_ceil_div(threads * ATT_TILES_PER_THREAD, p->row_tiles));
+    int64_t wanted = att_ceil_div(threads * ATT_TILES_PER_THREAD, p->row_tiles);
+    int64_t tiles = att_min64(wanted, att_ceil_div(panels * p->gemm->nr, WIDE_COLUMNS));
+    if (p->row_tiles < threads) tiles = att_ceil_div(tiles, threads) * threads;
+    p->col_tiles = threads == 1 ? 1 : att_min64(panels, tiles);
 }
 
 static void multiply_chunk(product *p, const att_exec *exec)

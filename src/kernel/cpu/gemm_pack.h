@@ -19,6 +19,7 @@
 #define GEMM_NV       2
 #define GEMM_KC       256
 #define GEMM_A_STRIDE (GEMM_KC + 16) /* a cache line more than KC: rows fall into different sets */
+#define GEMM_STRIP    16
 #define GEMM_ACC      (GEMM_MR * GEMM_NV > 12 ? GEMM_MR * GEMM_NV : 12)
 
 /* `rows` rows go into as few tiles as can be, their heights differing by one at most. */
@@ -110,6 +111,21 @@ static inline void copy_narrow(float *dst, const float *src, int64_t row, int64_
     for (int64_t j = 0; k > 0 && j < m; j++) dst[(k - 1) * GEMM_MR + j] = src[(k - 1) * row + j];
 }
 
+/* Column panels: element (i,k) of tile t at dst[(t * GEMM_KC + k) * GEMM_MR + i]. */
+static inline void pack_columns(float *dst, const float *a, int64_t a_row, int64_t a_col, int64_t rows, int64_t k)
+{
+    int64_t tiles = gemm_tiles(rows);
+    for (int64_t i = 0, row = 0; i < tiles; i++) {
+        int64_t m = gemm_tile_rows(rows, tiles, i);
+        float *to = dst + i * GEMM_KC * GEMM_MR;
+        if (a_row == 1 && m < VF_LANES)
+            copy_narrow(to, a + row * a_row, a_col, k, m);
+        else
+            copy_strided(to, GEMM_MR, a + row * a_row, a_col, a_row, k, m);
+        row += m;
+    }
+}
+
 static inline void pack_a(float *dst, att_gemm_layout layout, int64_t k_at, const float *a, int64_t a_row,
                           int64_t a_col, int64_t rows, int64_t k)
 {
@@ -117,16 +133,9 @@ static inline void pack_a(float *dst, att_gemm_layout layout, int64_t k_at, cons
         copy_strided(dst + k_at, GEMM_A_STRIDE, a, a_row, a_col, rows, k);
         return;
     }
-    int64_t tiles = gemm_tiles(rows);
-    for (int64_t i = 0, row = 0; i < tiles; i++) {
-        int64_t m = gemm_tile_rows(rows, tiles, i);
-        float *to = dst + (i * GEMM_KC + k_at) * GEMM_MR;
-        if (a_row == 1 && m < VF_LANES)
-            copy_narrow(to, a + row * a_row, a_col, k, m);
-        else
-            copy_strided(to, GEMM_MR, a + row * a_row, a_col, a_row, k, m);
-        row += m;
-    }
+    for (int64_t lo = 0; lo < k; lo += GEMM_STRIP) /* all tiles of a few k together: they lie in the same lines of a */
+        pack_columns(dst + (k_at + lo) * GEMM_MR, a + lo * a_col, a_row, a_col, rows,
+                     k - lo < GEMM_STRIP ? k - lo : GEMM_STRIP);
 }
 
 static inline void pack_b(float *dst, const float *b, int64_t b_row, int64_t b_col, int64_t k, int64_t cols)
