@@ -194,7 +194,7 @@ static void threads(void **state)
 
 /* ---- the cache ---- */
 
-enum { LONG = 75, ROWS = 6 }; /* more keys than one block of the kernels, with a tail */
+enum { LONG = 150, ROWS = 6 }; /* more keys than one block of the kernels, with a tail */
 static int32_t long_ids[ROWS * LONG];
 
 static att_transformer_config long_configuration(int positions, bool cross)
