@@ -12,6 +12,13 @@ typedef struct masked {
     int64_t n, room, masks;
 } masked;
 
+/* The token that begins or ends a text, of a model that was trained with it. */
+static void add_role(const att_language *l, att_token_role role, masked *m)
+{
+    int32_t token = l->framed ? att_tokenizer_role(l->tokenizer, role) : -1;
+    if (token >= 0) m->ids[m->n++] = token;
+}
+
 /* The text between marks, token by token, with the mask's token for each mark. */
 static att_status encode(const att_language *l, att_text text, masked *m)
 {
@@ -20,6 +27,7 @@ static att_status encode(const att_language *l, att_text text, masked *m)
     m->room = 3 * (int64_t)text.bytes + 8;
     ATT_TRY(att_new_array(NULL, (size_t)m->room, sizeof *m->ids, &block));
     m->ids = block;
+    add_role(l, ATT_ROLE_BOS, m);
     while (at <= end) {
         const char *mark = at < end ? memmem(at, (size_t)(end - at), MARK, strlen(MARK)) : NULL,
                    *stop = mark ? mark : end;
@@ -32,6 +40,7 @@ static att_status encode(const att_language *l, att_text text, masked *m)
         m->masks++;
         at = mark + strlen(MARK);
     }
+    add_role(l, ATT_ROLE_EOS, m);
     int64_t context = att_transformer_configuration(l->model)->context;
     ATT_REQUIRE(m->masks > 0, ATT_E_VALUE, "text: has no %s to fill in", MARK);
     ATT_REQUIRE(m->n <= context, ATT_E_VALUE,

@@ -114,6 +114,7 @@ static att_status load_with_recipe(att_file *file, const char *path, const att_r
     ATT_TRY(att_language_assemble(recipe, tokenizer, vocabulary, ATT_PARAMS_LATER, exec, allocator, out));
     att_status status = att_model_weights(file, path, att_transformer_params((*out)->model));
     const char *words = att_file_metadata(file, ATT_WORDS_KEY);
+    (*out)->framed = att_file_metadata(file, ATT_MOST_TOKENS) != NULL;
     if (status == ATT_OK && words) status = att_words_from_text(words, allocator, &(*out)->words);
     if (status == ATT_OK) return ATT_OK;
     att_language_destroy(*out);

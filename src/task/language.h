@@ -13,6 +13,7 @@ struct att_language {
     att_tokenizer *tokenizer;
     att_transformer *model;
     att_tape *tape;
+    bool framed;      /* a converted model: it knows texts between the tokens that begin and end one */
     int32_t mask;     /* what stands for a masked token, of a model that fills in */
     att_words *words; /* that exist, of a model of a dictionary; else NULL */
 };

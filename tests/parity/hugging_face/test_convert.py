@@ -164,16 +164,29 @@ def test_what_is_not_supported_is_named(attend, tmp_path, family, change, messag
 
 @pytest.fixture
 def tuned(tmp_path):
-    """A BERT that classifies, with its tokeniser, written by `transformers`."""
-    def write(**options):
+    """A BERT that classifies, or of another kind, with its tokeniser, written by `transformers`."""
+    def write(kind=BertForSequenceClassification, **options):
         words = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "a", "cat", "dog", "##s", "sat", "the", "."]
         (tmp_path / "vocab.txt").write_text("\n".join(words) + "\n")
         tokenizer = transformers.BertTokenizerFast(str(tmp_path / "vocab.txt"))
         tokenizer.save_pretrained(tmp_path / "theirs")
-        model = make(BertForSequenceClassification, BertConfig(vocab_size=len(words), **BERT[0], **options),
+        model = make(kind, BertConfig(vocab_size=len(words), **BERT[0], **options),
                      tmp_path / "theirs")
         return model, tokenizer
     return write
+
+
+@pytest.mark.parametrize("text", ["the [MASK] sat.", "[MASK]", "a dog [MASK] the cats [MASK]"])
+def test_bert_fills_in(attend, tuned, text):
+    theirs, tokenizer = tuned(BertForMaskedLM)
+    attend("convert", "theirs", "-o", "mine.att")
+    found = attend.json("fill", "mine.att", text, "-n", 12)["fillings"]
+    coded = tokenizer(text, return_tensors="pt")
+    want = theirs(**coded).logits.softmax(-1)[coded["input_ids"] == tokenizer.mask_token_id]
+    got = numpy.zeros(want.shape)
+    for filling in found:
+        got[filling["mask"], tokenizer.convert_tokens_to_ids(filling["token"])] = filling["probability"]
+    close(got, want)
 
 
 LINES = ["the cat sat.", "dogs", "a dog sat the cats. " * 8, "unheard", ""]
