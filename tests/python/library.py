@@ -36,7 +36,7 @@ class Library:
             getattr(self.call, name).restype = ctypes.c_char_p
         for name in ("att_tokenizer_size", "att_params_count", "att_params_elements"):
             getattr(self.call, name).restype = ctypes.c_int64
-        for name in ("att_model_transformer", "att_transformer_configuration", "att_transformer_params", "att_params_values",
+        for name in ("att_model_transformer", "att_transformer_configuration", "att_transformer_params",
                      "att_params_at", "att_parameter_value", "att_parameter_gradient"):
             getattr(self.call, name).restype = ctypes.c_void_p
 
@@ -168,8 +168,9 @@ class Model:
         config = ctypes.c_void_p(call.att_transformer_configuration(original))
         self.check(call.att_transformer_create(config, ctypes.c_uint64(1), 1, None, ctypes.byref(copy)))
         params = ctypes.c_void_p(call.att_transformer_params(copy))
-        values = call.att_params_values(ctypes.c_void_p(call.att_transformer_params(original)))
-        ctypes.memmove(call.att_params_values(params), values, 4 * call.att_params_elements(params))
+        places = self.places(params, call.att_parameter_value)
+        for name, v in self.places(ctypes.c_void_p(call.att_transformer_params(original)), call.att_parameter_value).items():
+            ctypes.memmove(places[name].data, v.data, 4 * int(numpy.prod(v.dim[:v.ndim])))
         call.att_params_changed(params)
         arrays = [None if x is None else numpy.ascontiguousarray(x, numpy.int32)
                   for x in (source, lengths, segments, target_in, target_out)]
@@ -191,12 +192,18 @@ class Model:
         transformer = ctypes.c_void_p(self.call.att_model_transformer(self.handle))
         return self.tensors(ctypes.c_void_p(self.call.att_transformer_params(transformer)), self.call.att_parameter_value)
 
-    def tensors(self, params, which):
+    def places(self, params, which):
+        """{name: view}; a loaded model's values lie apart."""
         out = {}
         for i in range(self.call.att_params_count(params)):
             parameter = ctypes.c_void_p(self.call.att_params_at(params, ctypes.c_int64(i)))
-            v = View.from_address(which(parameter))
+            out[self.call.att_parameter_name(parameter).decode()] = View.from_address(which(parameter))
+        return out
+
+    def tensors(self, params, which):
+        out = {}
+        for name, v in self.places(params, which).items():
             shape = v.dim[:v.ndim]
             data = ctypes.string_at(v.data, 4 * int(numpy.prod(shape)))
-            out[self.call.att_parameter_name(parameter).decode()] = numpy.frombuffer(data, numpy.float32).reshape(shape)
+            out[name] = numpy.frombuffer(data, numpy.float32).reshape(shape)
         return out
