@@ -8,7 +8,6 @@
 enum {
     CHUNK_K = 1024,                 /* packed b in scratch memory: at most so deep ... */
     CHUNK_FLOATS = 2 * 1024 * 1024, /* ... and so large                               */
-    FEW_BLOCKS = 3,                 /* of a, that stay in a core's cache while b goes by */
     WIDE_COLUMNS = 256,             /* that a row tile of a is packed for, at least */
     NEAR_FLOATS = 256 * 1024        /* a block's rows of b that caches close to the core hold, at least in part */
 };
@@ -21,7 +20,7 @@ typedef struct product {
     int64_t segments;
     const att_view *a, *b; /* [segments]; b is NULL when packed beforehand */
     int64_t M, N, K;
-    float *scratch; /* threads * scratch_floats(): blocks of a, then a panel of b */
+    float *scratch; /* threads * scratch_floats(): a block of a, then a ragged panel of b */
     float *chunk;   /* packed b of this chunk */
     int64_t k_lo, k_hi, n_lo, n_hi;
     const void *panels; /* b of this chunk: panel j at j * panel_stride, row k at k * row_stride, in elements */
@@ -31,9 +30,9 @@ typedef struct product {
     int64_t row_tiles, col_tiles;
 } product;
 
-static int64_t scratch_floats(const att_gemm_kernels *g, int64_t blocks)
+static int64_t scratch_floats(const att_gemm_kernels *g)
 {
-    return blocks * g->a_floats + g->kc * g->nr;
+    return g->a_floats + g->kc * g->nr;
 }
 
 static float *f32_at(const att_view *v, int64_t row, int64_t col)
@@ -103,26 +102,6 @@ static void bring_a(const product *p, att_gemm_block *g, float *scratch, int64_t
         pack_a(p, scratch, g->a_layout, row, g->rows, k0, k1);
 }
 
-static att_gemm_block block_of(const product *p)
-{
-    bool far = !p->half && att_min64(p->K, p->gemm->kc) * (p->n_hi - p->n_lo) > NEAR_FLOATS;
-    return (att_gemm_block){.c_row = p->c->stride[0],
-                            .c_col = p->c->stride[1],
-                            .b_panel = p->panel_stride,
-                            .b_half = p->half,
-                            .b_far = far,
-                            .bias_stride = p->bias->stride[0],
-                            .activation = p->desc->activation};
-}
-
-/* Rows k0 .. k1-1 of b are next. */
-static void set_depth(const product *p, att_gemm_block *g, int64_t k0, int64_t k1)
-{
-    g->k = k1 - k0;
-    g->add = p->desc->accumulate || k0 > 0;
-    g->last = k1 == p->K;
-}
-
 static void multiply_tile(void *ctx, int64_t tile, int worker)
 {
     const product *p = ctx;
@@ -133,13 +112,21 @@ static void multiply_tile(void *ctx, int64_t tile, int worker)
                   j1 = att_part_start(panels, p->col_tiles, col_tile + 1);
     const int64_t n0 = p->n_lo + j0 * nr, n1 = att_min64(p->n_lo + j1 * nr, p->n_hi);
     const int64_t whole = p->direct ? n0 + (n1 - n0) / nr * nr : n1; /* b itself has no zeros behind its last column */
-    float *scratch = p->scratch + worker * scratch_floats(gemm, 1), *ragged = scratch + gemm->a_floats;
-    att_gemm_block g = block_of(p);
-    g.rows = att_part_start(p->M, p->row_tiles, row_tile + 1) - row;
+    float *scratch = p->scratch + worker * scratch_floats(gemm), *ragged = scratch + gemm->a_floats;
+    att_gemm_block g = {.rows = att_part_start(p->M, p->row_tiles, row_tile + 1) - row,
+                        .c_row = p->c->stride[0],
+                        .c_col = p->c->stride[1],
+                        .b_panel = p->panel_stride,
+                        .b_half = p->half,
+                        .b_far = !p->half && att_min64(p->K, gemm->kc) * (p->n_hi - p->n_lo) > NEAR_FLOATS,
+                        .bias_stride = p->bias->stride[0],
+                        .activation = p->desc->activation};
     int64_t k0 = p->k_lo;
     do { /* once even for K = 0 */
         int64_t k1 = att_min64(k0 + gemm->kc, p->k_hi);
-        set_depth(p, &g, k0, k1);
+        g.k = k1 - k0;
+        g.add = p->desc->accumulate || k0 > 0;
+        g.last = k1 == p->K;
         bring_a(p, &g, scratch, row, k0, k1);
         int64_t at = j0 * p->panel_stride + (k0 - p->k_lo) * p->row_stride;
         const char *b = (const char *)p->panels + at * (int64_t)(p->half ? sizeof(uint16_t) : sizeof(float));
@@ -170,53 +157,6 @@ static void multiply_chunk(product *p, const att_exec *exec)
 {
     cut(p, exec);
     att_parallel(exec, p->row_tiles * p->col_tiles, multiply_tile, p);
-}
-
-/* All rows against some columns, when a is so low that a core's cache holds all of it at this depth: a panel of b is
- * packed where it is used and read from nowhere but the nearest cache. */
-static void multiply_few_blocks(void *ctx, int64_t tile, int worker)
-{
-    const product *p = ctx;
-    const att_gemm_kernels *gemm = p->gemm;
-    const int64_t panels = att_ceil_div(p->N, gemm->nr), end = att_part_start(panels, p->col_tiles, tile + 1);
-    float *scratch = p->scratch + worker * scratch_floats(gemm, p->row_tiles);
-    float *panel = scratch + p->row_tiles * gemm->a_floats;
-    att_gemm_block g[FEW_BLOCKS];
-    for (int64_t k0 = 0, k1; k0 == 0 || k0 < p->K; k0 = k1) { /* once even for K = 0 */
-        k1 = att_min64(k0 + gemm->kc, p->K);
-        for (int64_t i = 0; i < p->row_tiles; i++) {
-            int64_t row = att_part_start(p->M, p->row_tiles, i);
-            g[i] = block_of(p);
-            g[i].rows = att_part_start(p->M, p->row_tiles, i + 1) - row;
-            set_depth(p, &g[i], k0, k1);
-            bring_a(p, &g[i], scratch + i * gemm->a_floats, row, k0, k1);
-        }
-        for (int64_t j = att_part_start(panels, p->col_tiles, tile); j < end; j++) {
-            int64_t n0 = j * gemm->nr, n1 = att_min64(n0 + gemm->nr, p->N);
-            pack_panel(p, panel, k0, k1, n0, n1 - n0);
-            for (int64_t i = 0; i < p->row_tiles; i++)
-                multiply_columns(p, &g[i], att_part_start(p->M, p->row_tiles, i), n0, n1, panel, gemm->nr);
-        }
-        if (k1 == k0) break;
-    }
-}
-
-/* Blocks of a if multiply_low is worth it: one block, or every thread has wide columns and panels are deep. */
-static int64_t few_blocks(const product *p, const att_exec *exec)
-{
-    int64_t blocks = att_ceil_div(p->M, p->gemm->mc);
-    bool wide = p->N >= att_threads(exec) * WIDE_COLUMNS && 2 * p->K >= p->gemm->kc;
-    return p->M > p->gemm->mr && (blocks == 1 || (blocks <= FEW_BLOCKS && wide)) ? blocks : 0;
-}
-
-/* Every thread packs all of a. */
-static void multiply_low(product *p, const att_exec *exec, int64_t blocks)
-{
-    int64_t threads = att_threads(exec), panels = att_ceil_div(p->N, p->gemm->nr);
-    int64_t tiles = att_min64(threads * ATT_TILES_PER_THREAD, att_ceil_div(p->N, WIDE_COLUMNS));
-    p->row_tiles = blocks;
-    p->col_tiles = threads == 1 ? 1 : att_min64(panels, att_ceil_div(tiles, threads) * threads);
-    att_parallel(exec, p->col_tiles, multiply_few_blocks, p);
 }
 
 static const att_exec *enough_threads(const product *p, const att_exec *exec)
@@ -276,9 +216,9 @@ static void multiply_in_chunks(product *p, const att_exec *exec)
     }
 }
 
-static size_t scratch_bytes(const att_exec *exec, const att_gemm_kernels *gemm, int64_t blocks)
+static size_t scratch_bytes(const att_exec *exec, const att_gemm_kernels *gemm)
 {
-    return (size_t)att_threads(exec) * (size_t)scratch_floats(gemm, blocks) * sizeof(float);
+    return (size_t)att_threads(exec) * (size_t)scratch_floats(gemm) * sizeof(float);
 }
 
 static bool has_kernels(const att_exec *exec, const att_gemm_kernels **gemm)
@@ -295,7 +235,7 @@ att_status att_product_packed_workspace(const att_exec *exec, int64_t M, int64_t
     *bytes = 0;
     if (!has_kernels(exec, &gemm)) return ATT_OK;
     size_t eight_bits = att_product_i8_bytes(M, K);
-    *bytes = scratch_bytes(exec, gemm, 1);
+    *bytes = scratch_bytes(exec, gemm);
     if (*bytes < eight_bits) *bytes = eight_bits;
     return ATT_OK;
 }
@@ -309,8 +249,6 @@ att_status att_product_workspace(const att_exec *exec, int64_t M, int64_t N, int
     *bytes = att_round_up(*bytes, ATT_ALIGN);
     chunk_size(gemm, N, K, &k, &n);
     *bytes += (size_t)(k * n) * sizeof(float);
-    size_t low = scratch_bytes(exec, gemm, att_min64(att_ceil_div(M, gemm->mc), FEW_BLOCKS));
-    if (*bytes < low) *bytes = low;
     return ATT_OK;
 }
 
@@ -427,13 +365,10 @@ static att_status multiply(product *p, const att_exec *exec, att_span workspace)
     ATT_TRY(att_product_workspace(exec, p->M, p->N, p->K, &bytes));
     ATT_TRY(need_workspace(workspace, bytes));
     p->scratch = workspace.data;
-    p->chunk = p->scratch + scratch_bytes(exec, p->gemm, 1) / sizeof(float);
+    p->chunk = p->scratch + scratch_bytes(exec, p->gemm) / sizeof(float);
     exec = enough_threads(p, exec);
-    int64_t blocks = few_blocks(p, exec);
     if (p->segments == 1 && p->M <= p->gemm->mr && (p->b->stride[1] == 1 || p->N == 1))
         multiply_direct(p, exec);
-    else if (blocks > 0)
-        multiply_low(p, exec, blocks);
     else
         multiply_in_chunks(p, exec);
     return ATT_OK;

@@ -5,6 +5,7 @@
 #include <attend/language.h>
 
 #include "task/model.h"
+#include "task/ways.h"
 
 enum { LINES = 300 };
 
@@ -151,37 +152,13 @@ static void classifies(void **state)
     att_model_destroy(threaded);
 }
 
-static int stop_at_three(void *ctx, const att_train_progress *p)
-{
-    (void)ctx;
-    return p->step == 3;
-}
-
 static void same_checkpoints(void **state)
 {
     att_recipe r;
-    char *want = NULL;
-    size_t bytes = 0, n;
     (void)state;
     make_recipe(&r, "ways");
-    r.train.steps = 5;
-    r.train.validate_every = 2;
     r.model.dropout = 0.1;
-    for (int way = 0; way < 4; way++) {
-        att_exec exec = {.threads = way < 3 ? way + 1 : 1};
-        att_training_hooks hooks = {.progress = stop_at_three};
-        if (way == 3) assert_int_equal(att_recipe_train(&r, &exec, 0, &hooks), ATT_E_INTERRUPTED);
-        assert_ok(att_recipe_train(&r, &exec, way == 3, NULL));
-        char *got = scratch_read(file_of("ways", "last.att"), &n);
-        if (!want) {
-            want = got;
-            bytes = n;
-        }
-        if (n != bytes || memcmp(got, want, n) != 0) fail_msg("last.att differs (way %d)", way);
-        if (got != want) free(got);
-        assert_int_equal(scratch_remove(scratch_path("ways")), 0);
-    }
-    free(want);
+    assert_same_checkpoints(&r);
     free_recipe(&r);
 }
 

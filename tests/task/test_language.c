@@ -3,6 +3,7 @@
 
 #include "allocator.h"
 #include "task/language.h"
+#include "task/ways.h"
 
 /* A text that a small model learns by heart, as lines. */
 static int write_text(void **state)
@@ -70,12 +71,6 @@ static att_text text_of(const char *s)
 
 /* ---- training ---- */
 
-static int stop_at_three(void *ctx, const att_train_progress *p)
-{
-    (void)ctx;
-    return p->step == 3;
-}
-
 /* The same bytes for any number of threads, and from a run that was stopped, for both tasks. */
 static void same_checkpoints(void **state)
 {
@@ -83,27 +78,9 @@ static void same_checkpoints(void **state)
     (void)state;
     for (int t = 0; t < 2; t++) {
         att_recipe r;
-        char *want = NULL;
-        size_t bytes = 0, n;
         make_recipe(&r, tasks[t], "ways", t ? "text" : "lines");
-        r.train.steps = 5;
-        r.train.validate_every = 2;
         r.model.dropout = 0.1;
-        for (int way = 0; way < 4; way++) {
-            att_exec exec = {.threads = way < 3 ? way + 1 : 1};
-            att_training_hooks hooks = {.progress = stop_at_three};
-            if (way == 3) assert_int_equal(att_train_language(&r, &exec, 0, &hooks), ATT_E_INTERRUPTED);
-            assert_ok(att_train_language(&r, &exec, way == 3, NULL));
-            char *got = scratch_read(scratch_path("ways/last.att"), &n);
-            if (!want) {
-                want = got;
-                bytes = n;
-            }
-            if (n != bytes || memcmp(got, want, n) != 0) fail_msg("last.att differs (way %d)", way);
-            if (got != want) free(got);
-            assert_int_equal(scratch_remove(scratch_path("ways")), 0);
-        }
-        free(want);
+        assert_same_checkpoints(&r);
         att_options_free(att_recipe_options(), &r);
     }
 }
