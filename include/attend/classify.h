@@ -23,7 +23,7 @@ ATT_API att_status att_model_classify(att_model *model, const att_text *lines, i
 typedef struct att_classification {
     double loss;     /* nats a line */
     double accuracy; /* share of lines whose likeliest class is theirs */
-    double f1;       /* mean over the classes, that occur, of 2 right / (said + there): macro F1 */
+    double f1;       /* macro F1: the mean, over the classes that are there or said, of 2 right / (there + said) */
     int64_t lines;
     double seconds;
 } att_classification;

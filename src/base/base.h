@@ -69,6 +69,9 @@ void att_drop_pages(const att_allocator *a, void *part, size_t bytes);
 /* count * size bytes, zeroed: for the arrays of ordinary (non-kernel) code. */
 att_status att_new_array(const att_allocator *a, size_t count, size_t size, void **out);
 
+/* Seconds of a clock that only runs forward, for differences. */
+double att_clock(void);
+
 /* A NUL-terminated copy of n bytes of s; free with att_free(a, copy, n + 1). */
 att_status att_copy_string(const att_allocator *a, const char *s, size_t n, char **out);
 

@@ -1,8 +1,6 @@
 #define _GNU_SOURCE
 #include <attend/measure.h>
 
-#include <time.h>
-
 #include "base/parallel.h"
 #include "op/dispatch.h"
 
@@ -19,13 +17,6 @@ typedef struct job {
     int64_t each, rounds;
     volatile float *sink; /* one a thread */
 } job;
-
-static double now(void)
-{
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
-}
 
 static void fma_tile(void *ctx, int64_t tile, int worker)
 {
@@ -60,9 +51,9 @@ static double best_rate(const att_exec *exec, void (*tile)(void *, int64_t, int)
 {
     double best = 0;
     for (int i = 0; i < TRIES; i++) {
-        double began = now();
+        double began = att_clock();
         att_parallel(exec, att_threads(exec), tile, j);
-        double rate = 1.0 / (now() - began);
+        double rate = 1.0 / (att_clock() - began);
         best = rate > best ? rate : best;
     }
     return best;

@@ -3,7 +3,6 @@
 
 #include <math.h>
 #include <string.h>
-#include <time.h>
 
 #include "task/coded.h"
 
@@ -168,24 +167,17 @@ static att_status evaluate(att_model *m, const att_pairs *pairs, rooms *r, att_c
     return ATT_OK;
 }
 
-static double now(void)
-{
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
-}
-
 att_status att_model_classify_evaluate(att_model *m, const att_pairs *pairs, att_classification *out,
                                        int64_t *confusion, int (*progress)(void *ctx, int64_t done), void *ctx)
 {
     rooms r = {0};
-    double start = now();
+    double start = att_clock();
     *out = (att_classification){0};
     ATT_REQUIRE(m->classes, ATT_E_UNSUPPORTED, "the model does not classify, expected one of the task classification");
     att_status status = evaluate(m, pairs, &r, out, progress, ctx);
     if (status == ATT_OK && confusion)
         memcpy(confusion, r.confusion, (size_t)(m->classes * m->classes) * sizeof *confusion);
-    out->seconds = now() - start;
+    out->seconds = att_clock() - start;
     att_free(NULL, r.probability, 0);
     att_free(NULL, r.class, 0);
     att_free(NULL, r.confusion, 0);

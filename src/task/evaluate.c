@@ -1,7 +1,6 @@
 #define _GNU_SOURCE
 #include <math.h>
 #include <string.h>
-#include <time.h>
 
 #include <attend/score.h>
 
@@ -11,13 +10,6 @@
 #define BATCH_TOKENS    8192
 #define BATCH_SENTENCES 256
 #define MOST_TOKENS     4096 /* longer pairs do not count in the loss */
-
-static double now(void)
-{
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
-}
 
 static att_status sum_losses(att_translator *t, att_dataset *d, att_loss *total)
 {
@@ -132,14 +124,14 @@ static att_status translations(att_translator *t, const att_translate_options *o
                                att_evaluation *out, int (*progress)(void *ctx, int64_t done), void *ctx)
 {
     void *block;
-    double began = now();
+    double began = att_clock();
     att_translate_options o = *options;
     o.n_best = 1;
     o.with_attention = 0;
     ATT_TRY(att_new_array(NULL, (size_t)pairs->count, sizeof(att_translation), &block));
     att_translation *results = block;
     att_status status = att_translate(t, &o, pairs->source, pairs->count, results, progress, ctx);
-    out->seconds = now() - began;
+    out->seconds = att_clock() - began;
     if (status == ATT_OK) status = compare(t, pairs, results, out);
     att_translations_free(results, pairs->count);
     att_free(NULL, results, (size_t)pairs->count * sizeof *results);

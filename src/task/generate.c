@@ -2,7 +2,6 @@
 #define _GNU_SOURCE
 #include <math.h>
 #include <string.h>
-#include <time.h>
 
 #include "task/language.h"
 
@@ -20,13 +19,6 @@ typedef struct writer {
     char *text;             /* of what was made */
     size_t text_room, told; /* told: bytes given to `piece` */
 } writer;
-
-static double now(void)
-{
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
-}
 
 static att_status check(const att_language *l, const att_generate_options *o)
 {
@@ -194,13 +186,13 @@ static att_status log_probability_of(const writer *w, const float *logits, int32
 
 static att_status write_all(writer *w, att_generated *out, int (*piece)(void *ctx, att_text text), void *ctx)
 {
-    double began = now(), log_probability;
+    double began = att_clock(), log_probability;
     const float *logits;
     while (w->n - w->prompt < w->most && !out->ended) {
         ATT_TRY(advance(w, &logits));
         if (w->n == w->prompt) {
-            out->prompt_seconds = now() - began;
-            began = now();
+            out->prompt_seconds = att_clock() - began;
+            began = att_clock();
         }
         int32_t id = att_sample(w->o, logits, w->seen, w->V, w->n - w->prompt, w->chance, NULL);
         ATT_TRY(log_probability_of(w, logits, id, &log_probability));
@@ -211,7 +203,7 @@ static att_status write_all(writer *w, att_generated *out, int (*piece)(void *ct
         if (piece) ATT_TRY(tell(w, false, piece, ctx));
     }
     ATT_TRY(tell(w, true, piece, ctx));
-    out->seconds = now() - began;
+    out->seconds = att_clock() - began;
     out->tokens = w->n - w->prompt;
     out->prompt_tokens = w->prompt;
     return att_copy_string(NULL, w->text, strlen(w->text), &out->text);

@@ -2,7 +2,6 @@
 #define _GNU_SOURCE
 #include <math.h>
 #include <string.h>
-#include <time.h>
 
 #include "task/language.h"
 
@@ -127,13 +126,6 @@ att_status att_windows_loss(const att_language *l, const att_windows *w, att_tap
     return att_transformer_loss(tape, l->model, &batch, smoothing, scale, seed, loss);
 }
 
-static double now(void)
-{
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
-}
-
 static att_status add_windows(att_language *l, const att_windows *w, const int64_t *start, const int64_t *count,
                               int64_t B, att_loss *total)
 {
@@ -180,14 +172,14 @@ static att_status sum_windows(att_language *l, att_windows w, int64_t most, att_
 att_status att_windows_evaluate(att_language *l, const att_windows *w, int64_t most, att_language_score *out)
 {
     att_loss total = {0};
-    double began = now();
+    double began = att_clock();
     ATT_TRY(sum_windows(l, *w, most > 0 ? most : INT64_MAX, &total));
     double rows = (double)att_max64(total.count, 1), share = (double)total.count / (double)att_max64(w->n - 1, 1);
     *out = (att_language_score){.loss = total.sum / rows,
                                 .perplexity = exp(total.sum / rows),
                                 .accuracy = (double)total.correct / rows,
                                 .tokens = total.count,
-                                .seconds = now() - began};
+                                .seconds = att_clock() - began};
     if (att_language_masks(l)) return ATT_OK;
     out->bytes = (int64_t)((double)w->bytes * share + 0.5); /* all of them when all windows were measured */
     out->bits_per_byte = out->bytes ? total.sum / log(2.0) / (double)out->bytes : 0.0;

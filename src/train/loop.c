@@ -3,20 +3,12 @@
 #include <math.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <time.h>
 
 #include "file/disk.h"
 #include "train/trainer.h"
 
 #define MOST_BAD_GRADIENTS 10
 #define RATE_SECONDS       5.0 /* over which tokens per second are averaged */
-
-static double now(void)
-{
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
-}
 
 static att_status check(const att_train_options *o)
 {
@@ -204,14 +196,14 @@ static att_status update(att_trainer *t, double loss, att_train_progress *p)
 
 static att_status run(att_trainer *t)
 {
-    double window_start = now(), window_rate = 0.0;
+    double window_start = att_clock(), window_rate = 0.0;
     int64_t window_rows = 0, rows;
     while (t->state.step < t->options->steps && !t->state.finished) {
-        double began = now(), loss;
+        double began = att_clock(), loss;
         att_train_progress p = {.norm = NAN, .lr = NAN};
         ATT_TRY(gradients(t, &loss, &rows));
         ATT_TRY(update(t, loss, &p));
-        double ended = now();
+        double ended = att_clock();
         t->seconds += ended - began;
         window_rows += rows;
         if (window_rate == 0.0 || ended - window_start >= RATE_SECONDS) {
@@ -236,9 +228,9 @@ static att_status run(att_trainer *t)
             return att_fail(ATT_E_INTERRUPTED, "stopped at step %lld; %s/last.att continues with --resume",
                             (long long)t->state.step, t->folder);
         }
-        double paused = now();
+        double paused = att_clock();
         ATT_TRY(between_steps(t));
-        window_start += now() - paused;
+        window_start += att_clock() - paused;
         if (asked && t->state.step < t->options->steps && !t->state.finished)
             return att_fail(ATT_E_INTERRUPTED, "stopped at step %lld; %s/last.att continues with --resume",
                             (long long)t->state.step, t->folder);
