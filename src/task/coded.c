@@ -1,5 +1,6 @@
 #include "task/coded.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 
 static att_status check_model(const att_model *m)
@@ -45,6 +46,14 @@ static int by_length(const void *pa, const void *pb)
     return a->line < b->line ? -1 : a->line > b->line;
 }
 
+/* Puts the number of the line in front of the message. */
+static att_status in_line(att_status status, int64_t line)
+{
+    char reason[384];
+    snprintf(reason, sizeof reason, "%s", att_last_error());
+    return att_fail(status, "line %lld: %s", (long long)line + 1, reason);
+}
+
 void att_coded_sort(att_coded *list, int64_t n)
 {
     qsort(list, (size_t)n, sizeof *list, by_length);
@@ -68,7 +77,7 @@ att_status att_coded_create(const att_model *m, const att_text *lines, int64_t n
         att_status status = code_line(m, &lines[i], &list[i]);
         if (status == ATT_OK) continue;
         att_coded_destroy(list, i);
-        return status;
+        return in_line(status, i);
     }
     *out = list;
     return ATT_OK;

@@ -146,6 +146,9 @@ static void classifies(void **state)
         assert_memory_equal(p + i * C, q + (N - 1 - i) * C, C * sizeof *p);
     }
     assert_true(p[0] > 0.9f && p[1 * C + 2] > 0.9f && p[2 * C + 1] > 0.9f && p[4 * C] > 0.9f);
+    backward[3] = (att_text){"a \xff", 3};
+    assert_int_equal(att_model_classify(m, backward, N, &qv, NULL, NULL), ATT_E_VALUE);
+    assert_non_null(strstr(att_last_error(), "line 4: text: invalid UTF-8 at byte 3"));
     att_view narrow = att_view_2d(p, ATT_F32, N, 2);
     assert_int_equal(att_model_classify(m, forward, N, &narrow, NULL, NULL), ATT_E_SHAPE);
     att_model_destroy(m);
