@@ -21,6 +21,7 @@ static const attention_case cases[] = {
     {"shared_bias", 2, 2, 2, 7, 13, 6, 6, {0}, WITH_SHARED_BIAS | WITH_KEY_MASK, 0},
     {"softcap", 1, 2, 2, 9, 70, 6, 6, {.softcap = 0.5f, .scale = 1.0f}, WITH_BIAS, 0},
     {"dropout", 2, 2, 1, 9, 70, 6, 6, {.dropout = 0.3f, .seed = 5}, WITH_MASK | WITH_WEIGHTS, 0},
+    {"dropout_long", 1, 1, 1, 4, 333, 6, 6, {.dropout = 0.3f, .window = ATT_WINDOW_CAUSAL, .q_offset = 325}, 0, 0},
     {"hard", 2, 2, 1, 9, 11, 6, 6, {.align = ATT_ALIGN_ARGMAX}, WITH_MASK | WITH_WEIGHTS, 0},
     {"uniform", 3, 2, 1, 5, 11, 6, 6, {.masked_rows = ATT_MASKED_UNIFORM}, WITH_LENGTHS | WITH_WEIGHTS, 0},
     {"location", 2, 2, 1, 5, 11, 6, 6, {NONE}, WITH_BIAS | WITH_WEIGHTS, 0},

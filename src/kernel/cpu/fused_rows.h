@@ -3,9 +3,8 @@
 #ifndef ATT_CPU_FUSED_ROWS_H
 #define ATT_CPU_FUSED_ROWS_H
 
-#include <attend/random.h>
-
 #include "kernel/cpu/fused.h"
+#include "kernel/cpu/philox.h"
 #include "kernel/cpu/vmath.h"
 
 /* What a term of the score is times: after the temperature, in units of log 2. */
@@ -230,13 +229,15 @@ static inline void weights_row(float *e, float lse, int64_t lo, int64_t hi)
 static inline void drop_row(const fused_tile *t, int64_t r, float *w)
 {
     const att_attention_problem *p = t->p;
-    double least = (double)p->desc.dropout * 4294967296.0;
-    float up = (float)(1.0 / (1.0 - (double)p->desc.dropout));
+    const uint64_t threshold = (uint64_t)ceil((double)p->desc.dropout * 0x1p32);
+    const uint32_t last_dropped = (uint32_t)(threshold - 1);
+    const float up = (float)(1.0 / (1.0 - (double)p->desc.dropout));
     uint64_t stream = (uint64_t)(t->b * p->Hq + t->h) << 32 | (uint64_t)(t->i + r);
-    for (int64_t c = t->row_lo[r] / 4 * 4; c < t->row_hi[r]; c += 4) {
-        uint32_t draw[4];
-        att_philox(p->desc.seed, stream, (uint64_t)((t->j + c) / 4), draw);
-        for (int64_t k = 0; k < 4; k++) w[c + k] = (double)draw[k] >= least ? w[c + k] * up : 0.0f;
+    uint32_t draw[PHILOX_WORDS];
+    for (int64_t c = t->row_lo[r] / 4 * 4; c < t->row_hi[r]; c += PHILOX_WORDS) {
+        int64_t m = t->row_hi[r] - c < PHILOX_WORDS ? t->row_hi[r] - c : PHILOX_WORDS;
+        philox_words(p->desc.seed, stream, (uint64_t)((t->j + c) / 4), draw);
+        for (int64_t k = 0; k < m; k++) w[c + k] = draw[k] > last_dropped ? w[c + k] * up : 0.0f;
     }
 }
 

@@ -3,6 +3,7 @@
 #include <math.h>
 
 #include "kernel/cpu/activation.h"
+#include "kernel/cpu/philox.h"
 #include "kernel/tables.h"
 
 /* ---- elementwise ---- */
@@ -138,53 +139,26 @@ static void activation_bwd(att_activation act, float *dx, const float *dy, const
 
 /* ---- dropout ---- */
 
-#define COUNTERS 16 /* counters at a time: loops of this length become vectors of 32-bit integers */
-
-/* att_philox of COUNTERS counters from `first` on, side by side: draw[4 i + w] is word w of counter first + i. */
-static void philox_block(uint64_t seed, uint64_t stream, uint64_t first, uint32_t draw[4 * COUNTERS])
-{
-    uint32_t c0[COUNTERS], c1[COUNTERS], c2[COUNTERS], c3[COUNTERS];
-    uint32_t k0 = (uint32_t)seed, k1 = (uint32_t)(seed >> 32);
-    for (int i = 0; i < COUNTERS; i++) {
-        uint64_t counter = first + (uint64_t)i;
-        c0[i] = (uint32_t)counter;
-        c1[i] = (uint32_t)(counter >> 32);
-        c2[i] = (uint32_t)stream;
-        c3[i] = (uint32_t)(stream >> 32);
-    }
-    for (int round = 0; round < 10; round++) {
-        for (int i = 0; i < COUNTERS; i++) {
-            uint64_t p0 = (uint64_t)0xD2511F53u * c0[i], p1 = (uint64_t)0xCD9E8D57u * c2[i];
-            c0[i] = (uint32_t)(p1 >> 32) ^ c1[i] ^ k0;
-            c1[i] = (uint32_t)p1;
-            c2[i] = (uint32_t)(p0 >> 32) ^ c3[i] ^ k1;
-            c3[i] = (uint32_t)p0;
-        }
-        k0 += 0x9E3779B9u;
-        k1 += 0xBB67AE85u;
-    }
-    for (int i = 0; i < COUNTERS; i++) {
-        draw[4 * i] = c0[i];
-        draw[4 * i + 1] = c1[i];
-        draw[4 * i + 2] = c2[i];
-        draw[4 * i + 3] = c3[i];
-    }
-}
-
 static void dropout(float *y, const float *x, double p, uint64_t seed, uint64_t stream, uint64_t index, int accumulate,
                     int64_t n)
 {
-    uint64_t threshold = (uint64_t)ceil(p * 0x1p32);
-    float scale = (float)(1.0 / (1.0 - p));
-    uint32_t draw[4 * COUNTERS];
+    const uint64_t threshold = (uint64_t)ceil(p * 0x1p32);
+    const float scale = (float)(1.0 / (1.0 - p));
+    if (threshold == 0) {
+        axpby(y, 1.0f, x, accumulate ? 1.0f : 0.0f, n);
+        return;
+    }
+    const uint32_t last_dropped = (uint32_t)(threshold - 1);
+    uint32_t words[PHILOX_WORDS];
     for (int64_t i = 0; i < n;) {
         uint64_t at = index + (uint64_t)i;
-        int64_t skip = (int64_t)(at % 4), m = 4 * COUNTERS - skip < n - i ? 4 * COUNTERS - skip : n - i;
-        philox_block(seed, stream, at / 4, draw);
-        for (int64_t j = 0; j < m; j++) {
-            float kept = draw[skip + j] >= threshold ? x[i + j] * scale : 0.0f;
-            y[i + j] = accumulate ? y[i + j] + kept : kept;
-        }
+        int64_t skip = (int64_t)(at % 4), m = PHILOX_WORDS - skip < n - i ? PHILOX_WORDS - skip : n - i;
+        const uint32_t *draw = words + skip;
+        philox_words(seed, stream, at / 4, words);
+        if (accumulate)
+            for (int64_t j = 0; j < m; j++) y[i + j] += draw[j] > last_dropped ? x[i + j] * scale : 0.0f;
+        else
+            for (int64_t j = 0; j < m; j++) y[i + j] = draw[j] > last_dropped ? x[i + j] * scale : 0.0f;
         i += m;
     }
 }
