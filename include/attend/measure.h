@@ -12,6 +12,10 @@ ATT_BEGIN
 /* Float32 multiply-adds, independent ones in registers, in GFLOP/s (one multiply-add is two). */
 ATT_API att_status att_measure_fma(const att_exec *exec, double *gflops);
 
+/* The same of pairs of bfloat16 that are added to float32 (AVX512_BF16); 0 where the processor or exec's instruction
+ * set has no such instruction. */
+ATT_API att_status att_measure_bf16(const att_exec *exec, double *gflops);
+
 /* Reading `bytes` of memory again and again, every thread its own equal part, in GB/s (10^9 bytes): the size chooses
  * the cache, or memory, that is measured. Allocates that much. */
 ATT_API att_status att_measure_read(const att_exec *exec, size_t bytes, double *gbps);

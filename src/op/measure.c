@@ -25,6 +25,13 @@ static void fma_tile(void *ctx, int64_t tile, int worker)
     j->sink[tile] = j->limits->fma(FMA_ROUNDS);
 }
 
+static void pairs_tile(void *ctx, int64_t tile, int worker)
+{
+    const job *j = ctx;
+    (void)worker;
+    j->sink[tile] = j->limits->bf16_pairs(FMA_ROUNDS);
+}
+
 static void fill_tile(void *ctx, int64_t tile, int worker)
 {
     const job *j = ctx;
@@ -79,14 +86,28 @@ static void finish(const att_exec *exec, size_t floats, job *j)
     att_free(NULL, (void *)(uintptr_t)j->sink, (size_t)att_threads(exec) * sizeof(float));
 }
 
-att_status att_measure_fma(const att_exec *exec, double *gflops)
+static att_status measure_flops(const att_exec *exec, bool pairs, double *gflops)
 {
     job j;
     ATT_TRY(start(exec, 1, &j));
     double flops = (double)att_threads(exec) * (double)FMA_ROUNDS * (double)j.limits->fma_flops;
-    *gflops = flops * best_rate(exec, fma_tile, &j) * 1e-9;
+    *gflops = 0;
+    if (!pairs)
+        *gflops = flops * best_rate(exec, fma_tile, &j) * 1e-9;
+    else if (j.limits->bf16_pairs)
+        *gflops = 2 * flops * best_rate(exec, pairs_tile, &j) * 1e-9;
     finish(exec, 1, &j);
     return ATT_OK;
+}
+
+att_status att_measure_fma(const att_exec *exec, double *gflops)
+{
+    return measure_flops(exec, false, gflops);
+}
+
+att_status att_measure_bf16(const att_exec *exec, double *gflops)
+{
+    return measure_flops(exec, true, gflops);
 }
 
 att_status att_measure_read(const att_exec *exec, size_t bytes, double *gbps)

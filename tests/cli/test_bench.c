@@ -31,6 +31,20 @@ static void limits_are_named(void **state)
     command_free(&r);
 }
 
+/* AVX2 has no pairs of bfloat16. */
+static void a_limit_that_is_not_there_is_0(void **state)
+{
+    (void)state;
+    command_result r = run_attend(NULL, "bench", "limits", "--threads=1", "--isa=avx2", "--json");
+    json_t *object = object_of(&r), *pairs = json_object_get(object, "bf16_gflops");
+    assert_true(json_is_real(pairs) && json_real_value(pairs) == 0);
+    json_decref(object);
+    command_free(&r);
+    command_result text = run_attend(NULL, "bench", "limits", "--threads=1", "--isa=avx2");
+    assert_null(strstr(text.out, "bfloat16"));
+    command_free(&text);
+}
+
 static void check_result(json_t *object, const char *name, const char *rate)
 {
     static const char *const keys[] = {"ms", "ms_best", "limit", "share"};
@@ -133,6 +147,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(limits_are_named),
+        cmocka_unit_test(a_limit_that_is_not_there_is_0),
         cmocka_unit_test(every_measurement_gives_its_rate),
         cmocka_unit_test(the_table_names_the_share),
         cmocka_unit_test(wrong_requests_are_refused),
