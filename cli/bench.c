@@ -43,14 +43,20 @@ static const cli_option options[] = {
 typedef struct measurement {
     const char *name;
     int (*measure)(const bench_request *r, bench_result *out);
+    const char *uses; /* which options */
 } measurement;
 
-static const measurement measurements[] = {{"attention", bench_attention}, {"additive", bench_additive},
-                                           {"decode", bench_decode},       {"product", bench_product},
-                                           {"train", bench_train},         {"translate", bench_translate},
-                                           {"generate", bench_generate},   {0}};
+static const measurement measurements[] = {
+    {"attention", bench_attention, "shape causal window backward dtype score runs isa"},
+    {"additive", bench_additive, "shape backward dtype prepared runs isa"},
+    {"decode", bench_decode, "shape dtype runs isa"},
+    {"product", bench_product, "shape transpose-a transpose-b packed weights runs isa"},
+    {"train", bench_train, "model width batch length vocabulary runs isa"},
+    {"translate", bench_translate, "weights width batch beam length vocabulary runs isa"},
+    {"generate", bench_generate, "weights width prefill length vocabulary runs isa"},
+    {0}};
 
-/* What `attend bench` without a name measures. `set` holds for all rows but where a row says otherwise. */
+/* What `attend bench` without a name measures. */
 typedef struct table_row {
     const char *name, *shape;
     bool causal, backward, transpose_b, prepared, prefill;
@@ -239,10 +245,15 @@ static int all(void)
 
 static int run(int argc, char **argv)
 {
+    char where[64];
+    const char *name = argc ? argv[0] : NULL, *uses = !name ? "runs isa" : find(name)->uses;
+    snprintf(where, sizeof where, "of attend bench%s%s", name ? " " : " without a name", name ? name : "");
+    int status = cli_check_given(uses ? uses : "isa", where); /* limits is no measurement */
+    if (status != CLI_DONE) return status;
     set.exec = cli_exec();
     set.exec.isa = (att_isa)isa;
-    if (argc == 0) return all();
-    return strcmp(argv[0], "limits") == 0 ? limits(&set.exec) : one(argv[0]);
+    if (!name) return all();
+    return uses ? one(name) : limits(&set.exec);
 }
 
 static const char *const names[] = {"limits", "attention", "additive", "decode", "product",

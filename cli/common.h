@@ -101,6 +101,10 @@ typedef struct cli_command {
  * starts behind the command's name. */
 int cli_parse(const cli_command *command, int *argc, char **argv);
 
+/* Refuses the options of the command line that are not among the words of `uses`, where they would change nothing:
+ * "--beam: not an option " and `where`. The options every command has are always fine. */
+int cli_check_given(const char *uses, const char *where);
+
 /* "--help" among the arguments before "--". */
 bool cli_wants_help(int argc, char *const *argv);
 

@@ -167,27 +167,44 @@ static int evaluate(att_translator *t, const att_pairs *pairs)
     return status;
 }
 
+static int check_options(evaluate_task task, const char *path)
+{
+    static const struct {
+        const char *does, *uses;
+    } kinds[] = {[EVALUATE_TRANSLATION] = {"translates", "beam length-penalty coverage-penalty batch source-column "
+                                                         "target-column limit loss-only output by-length against "
+                                                         "weights"},
+                 [EVALUATE_LANGUAGE] = {"is a language model", "limit entries dictionary weights seed"},
+                 [EVALUATE_CLASSES] = {"classifies", "source-column target-column limit weights"}};
+    char where[4200];
+    snprintf(where, sizeof where, "for '%s', which %s", path, kinds[task].does);
+    int status = cli_check_given(kinds[task].uses, where);
+    if (status != CLI_DONE) return status;
+    if (set.against && !set.by_length) return cli_wrong("--against: only with --by-length FILE");
+    if (set.loss_only && (set.by_length || set.output))
+        return cli_wrong("--loss-only: makes no translations for --output or --by-length");
+    return CLI_DONE;
+}
+
 static int run(int argc, char **argv)
 {
     att_translator *t;
     att_pairs pairs = {0};
     att_exec exec = cli_exec();
-    if (set.against && !set.by_length) return cli_wrong("--against: only with --by-length FILE");
-    if (set.loss_only && (set.by_length || set.output))
-        return cli_wrong("--loss-only: makes no translations for --output or --by-length");
     const evaluate_task task = evaluate_task_of(argv[0]);
+    int status = check_options(task, argv[0]);
+    if (status != CLI_DONE) return status;
     const evaluate_data data = {argc > 1 ? argv[1] : NULL, set.source_column, set.target_column, set.limit};
     if (task == EVALUATE_LANGUAGE) {
         const evaluate_wish wish = {set.limit, set.entries, set.dictionary};
         return evaluate_language(argv[0], data.files, &wish);
     }
     if (task == EVALUATE_CLASSES) return evaluate_classes(argv[0], &data);
-    if (set.entries || set.dictionary) return cli_wrong("--entries, --dictionary: only with a model of a dictionary");
     att_status st = att_translator_load(argv[0], &exec, NULL, &t);
     if (st != ATT_OK) return cli_fail(st);
     st = cli_round_weights(att_translator_params(t));
     if (st == ATT_OK) st = evaluate_pairs(att_translator_recipe(t), &data, &pairs);
-    int status = st == ATT_OK ? CLI_DONE : cli_fail(st);
+    if (st != ATT_OK) status = cli_fail(st);
     cli_catch_interrupt();
     if (st == ATT_OK) status = evaluate(t, &pairs);
     att_pairs_free(&pairs);

@@ -88,12 +88,12 @@ static const cli_option *find_letter(const cli_option *options, char letter)
     return NULL;
 }
 
-static int unknown(const cli_option *options, const char *given, size_t length)
+static int unknown(const cli_option *options, const char *name, size_t length)
 {
     enum { MOST = 128 };
     char typed[MOST];
     const char *names[MOST + 1] = {NULL};
-    snprintf(typed, sizeof typed, "%.*s", (int)(length < MOST ? length : MOST - 1), given);
+    snprintf(typed, sizeof typed, "%.*s", (int)(length < MOST ? length : MOST - 1), name);
     int n = 0;
     for (const cli_option *o = options; o && o->name && n < MOST; o++) names[n++] = o->name;
     const char *near = cli_nearest(typed, names);
@@ -120,12 +120,40 @@ static int choose(const cli_option *o, const char *shown, const char *text)
     return CLI_DONE;
 }
 
+/* What this command line named. */
+enum { MOST_GIVEN = 64 };
+static const cli_option *given[MOST_GIVEN];
+
+static void note_given(const cli_option *o)
+{
+    int n = 0;
+    while (n < MOST_GIVEN && given[n] && given[n] != o) n++;
+    if (n < MOST_GIVEN) given[n] = o;
+}
+
+static bool among(const char *words, const char *word)
+{
+    size_t length = strlen(word);
+    for (const char *at = words; (at = strstr(at, word)); at += length)
+        if ((at == words || at[-1] == ' ') && (at[length] == ' ' || !at[length])) return true;
+    return false;
+}
+
+int cli_check_given(const char *uses, const char *where)
+{
+    for (int n = 0; n < MOST_GIVEN && given[n]; n++)
+        if (!among("json quiet threads", given[n]->name) && !among(uses, given[n]->name))
+            return cli_wrong("--%s: not an option %s", given[n]->name, where);
+    return CLI_DONE;
+}
+
 /* `shown` is the option as the user wrote it; `inside` the value in the same word, or NULL; *next the following word,
  * set to NULL when it was used. */
 static int take(const cli_option *o, const char *shown, const char *inside, const char **next)
 {
     char expected[256] = "";
     describe(o, expected, sizeof expected);
+    note_given(o);
     if (o->kind == CLI_FLAG) {
         if (inside) return cli_wrong("%s: takes no value, got '%s'", shown, inside);
         store(o, NULL);
@@ -180,6 +208,7 @@ int cli_parse(const cli_command *command, int *argc, char **argv)
     int n = 0;
     bool only_operands = false;
     memset(chosen, 0, sizeof chosen);
+    memset(given, 0, sizeof given);
     for (int i = 0; i < *argc; i++) {
         char *word = argv[i];
         if (only_operands || word[0] != '-' || word[1] == '\0') {

@@ -122,6 +122,9 @@ static void wrong_requests_are_refused(void **state)
 {
     (void)state;
     WRONG("'atention', expected limits, attention", "atention");
+    WRONG("--causal: not an option of attend bench product", "product", "--causal");
+    WRONG("--runs: not an option of attend bench limits", "limits", "--runs=3");
+    WRONG("--weights: not an option of attend bench without a name", "--weights=int8");
     WRONG("--shape: '1,2,3', expected B,Hq,Hkv,Tq,Tk,D", "attention", "--shape=1,2,3");
     WRONG("--shape: '1,2,3,4,5', expected B,Tq,Tk,D", "additive", "--shape=1,2,3,4,5");
     WRONG("--shape: '3,0,3', expected M,N,K or M,N,K,BATCH", "product", "--shape=3,0,3");

@@ -43,6 +43,8 @@ def test_evaluate(models):
     (models.folder / "wrong.tsv").write_text("tree\tthe cat\nanimal\tthe cat\nanimal\ta dog\n")
     assert models.json("evaluate", "run/best.att", "wrong.tsv")["confusion"] == [[2, 0], [1, 0]]
     assert "66.67 %" in models("evaluate", "run/best.att", "wrong.tsv", "--quiet")
+    beam = models.error("evaluate", "run/best.att", "--limit", 2, "-b", 4)
+    assert "--beam: not an option for 'run/best.att', which classifies" in beam
 
 
 def test_recipe_shows_what_the_model_decides(models):

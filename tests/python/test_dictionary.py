@@ -93,6 +93,8 @@ def test_measures(model):
 
 
 def test_refuses(model):
+    wrong = model.error("evaluate", "run/best.att", "--entries", 2, "--source-column", 1)
+    assert "--source-column: not an option for 'run/best.att', which is a language model" in wrong
     for option in ("--stream", "--slide", "--ignore-end"):
         assert "--prompt" in model.error("generate", "run/best.att", option)
     assert "tab" in model.error("generate", "run/best.att", "--word", "a\tb")
