@@ -8,11 +8,15 @@
 
 /* ---- y(N) += sum over rows of x(M,N) ---- */
 
-#define ROW_BLOCK 64 /* rows summed on their own before they join the total: a shorter, more exact chain */
+enum {
+    ROW_BLOCK = 64, /* rows summed on their own before they join the total: a shorter, more exact chain */
+    MOST_SUMMED = 8 * ATT_COLUMN_TILE /* columns of a tile: long runs of a row are what memory gives fast */
+};
 
 typedef struct sum_rows_call {
     const att_rows_kernels *k;
     const att_view *y, *x;
+    int64_t columns; /* of a tile */
 } sum_rows_call;
 
 /* y += rows of x, `row` elements apart */
@@ -41,11 +45,11 @@ static void sum_rows_tile(void *ctx, int64_t tile, int worker)
 {
     (void)worker;
     const sum_rows_call *c = ctx;
-    int64_t col = tile * ATT_COLUMN_TILE, n = att_min64(ATT_COLUMN_TILE, c->x->dim[1] - col);
+    int64_t col = tile * c->columns, n = att_min64(c->columns, c->x->dim[1] - col);
     size_t size = att_dtype_bytes(c->x->dtype);
-    double total[ATT_COLUMN_TILE] = {0}, block[ATT_COLUMN_TILE]; /* floats use the first half */
+    double total[MOST_SUMMED] = {0}, block[MOST_SUMMED]; /* floats use the first half */
     for (int64_t m0 = 0; m0 < c->x->dim[0]; m0 += ROW_BLOCK) {
-        memset(block, 0, sizeof block);
+        memset(block, 0, (size_t)n * size);
         add(c, block, (char *)att_row(c->x, m0) + (size_t)col * size, c->x->stride[0],
             att_min64(ROW_BLOCK, c->x->dim[0] - m0), n);
         add(c, total, block, 0, 1, n);
@@ -57,8 +61,10 @@ att_status att_sum_rows(const att_exec *exec, const att_view *y, const att_view 
 {
     ATT_TRY(att_require_rows("x", x));
     ATT_TRY(att_require_shape("y", y, x->dtype, 1, &x->dim[1]));
-    sum_rows_call c = {&att_kernels_for(exec)->rows, y, x};
-    att_parallel(att_exec_for(exec, att_view_count(x)), att_ceil_div(x->dim[1], ATT_COLUMN_TILE), sum_rows_tile, &c);
+    const att_exec *how = att_exec_for(exec, att_view_count(x));
+    int64_t share = att_ceil_div(x->dim[1], 2 * (int64_t)att_threads(how) * ATT_COLUMN_TILE) * ATT_COLUMN_TILE;
+    sum_rows_call c = {&att_kernels_for(exec)->rows, y, x, att_max64(ATT_COLUMN_TILE, att_min64(MOST_SUMMED, share))};
+    att_parallel(how, att_ceil_div(x->dim[1], c.columns), sum_rows_tile, &c);
     return ATT_OK;
 }
 

@@ -165,7 +165,6 @@ static void dropout(float *y, const float *x, double p, uint64_t seed, uint64_t 
 
 /* ---- rows ---- */
 
-#define SUMMED 8  /* vectors of columns that are summed at a time */
 #define CHAINS 16 /* independent sums: enough to fill any vector unit with doubles */
 
 static void sums(const float *x, int64_t n, double *sum, double *squares)
@@ -189,29 +188,27 @@ static void sums(const float *x, int64_t n, double *sum, double *squares)
     }
 }
 
-/* `vectors` vectors of columns: their sums stay in registers while the rows go by. */
-VF_INLINE void sum_rows_of(float *y, const float *x, int64_t x_row, int64_t rows, const int vectors)
+/* y += `rows` rows of x, in order: so many streams side by side, each read from its start to its end. */
+VF_INLINE void sum_rows_of(float *y, const float *x, int64_t x_row, const int rows, int64_t n)
 {
-    vf sum[SUMMED];
-#pragma GCC unroll 8
-    for (int v = 0; v < vectors; v++) sum[v] = vf_load(y + v * VF_LANES);
-    for (int64_t m = 0; m < rows; m++, x += x_row) {
-#pragma GCC unroll 8
-        for (int v = 0; v < vectors; v++) sum[v] = vf_add(sum[v], vf_load(x + v * VF_LANES));
+    int64_t j = 0;
+    for (; j + VF_LANES <= n; j += VF_LANES) {
+        vf sum = vf_load(y + j);
+#pragma GCC unroll 4
+        for (int m = 0; m < rows; m++) sum = vf_add(sum, vf_load(x + m * x_row + j));
+        vf_store(y + j, sum);
     }
-#pragma GCC unroll 8
-    for (int v = 0; v < vectors; v++) vf_store(y + v * VF_LANES, sum[v]);
+    if (j == n) return;
+    vf sum = vf_load_n(y + j, n - j);
+    for (int m = 0; m < rows; m++) sum = vf_add(sum, vf_load_n(x + m * x_row + j, n - j));
+    vf_store_n(y + j, sum, n - j);
 }
 
 static void sum_rows(float *y, const float *x, int64_t x_row, int64_t rows, int64_t n)
 {
-    int64_t j = 0;
-    for (; j + SUMMED * VF_LANES <= n; j += SUMMED * VF_LANES) sum_rows_of(y + j, x + j, x_row, rows, SUMMED);
-    for (; j + VF_LANES <= n; j += VF_LANES) sum_rows_of(y + j, x + j, x_row, rows, 1);
-    if (j == n) return;
-    vf sum = vf_load_n(y + j, n - j);
-    for (int64_t m = 0; m < rows; m++) sum = vf_add(sum, vf_load_n(x + m * x_row + j, n - j));
-    vf_store_n(y + j, sum, n - j);
+    int64_t m = 0;
+    for (; m + 4 <= rows; m += 4) sum_rows_of(y, x + m * x_row, x_row, 4, n);
+    for (; m < rows; m++) sum_rows_of(y, x + m * x_row, x_row, 1, n);
 }
 
 /* The largest that is not NaN; -inf without any. */
