@@ -64,7 +64,8 @@ const cli_command cmd_embed = {
     .summary = "sentence embeddings: what each line means, as a vector",
     .help = "The mean of the states of a line's tokens, divided by its length, so that the\n"
             "product of two vectors is the cosine of their angle. MODEL has an encoder: a\n"
-            "converted BERT or MiniLM, a masked language model, or a translator.",
+            "converted BERT or MiniLM, a masked language model, or a translator. Of a line that is\n"
+            "longer than the model reads, the first tokens count.",
     .options = options,
     .min_operands = 1,
     .max_operands = 2,

@@ -167,7 +167,8 @@ const cli_command cmd_search = {
     .summary = "the lines of a file that are nearest in meaning",
     .help = "One line a hit: the cosine of query and line, the line's number, its text, and\n"
             "which words matched: for each word of the query the one of the line whose\n"
-            "state is nearest, where that is --threshold or more.",
+            "state is nearest, where that is --threshold or more. Of a line that is longer\n"
+            "than the model reads, the first tokens count.",
     .options = options,
     .min_operands = 3,
     .max_operands = 3,
