@@ -73,5 +73,3 @@ def test_what_is_past_the_context_does_not_count(bert):
 def test_refuses(bert):
     assert "--threshold" in bert.error("search", "run/best.att", "lines", "x", "--threshold", 2)
     assert "absent" in bert.error("search", "run/best.att", "absent", "x")
-    (bert.folder / "broken").write_bytes(b"the cat\n\xff\n")
-    assert "line 2" in bert.error("search", "run/best.att", "broken", "x")
