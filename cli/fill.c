@@ -6,6 +6,8 @@
 
 #include <attend/language.h>
 
+#include "lines.h"
+
 enum { MOST_MASKS = 64 };
 
 static struct {
@@ -39,10 +41,12 @@ static int run(int argc, char **argv)
     att_exec exec = cli_exec();
     int64_t masks = 0;
     (void)argc;
+    int status = cli_check_text("TEXT", (att_text){argv[1], strlen(argv[1])});
+    if (status != CLI_DONE) return status;
     att_filling *found = calloc((size_t)(MOST_MASKS * set.best), sizeof *found);
     if (!found) return cli_failed("out of memory");
     att_status st = att_language_load(argv[0], &exec, NULL, &l);
-    int status = st == ATT_OK ? CLI_DONE : cli_fail(st);
+    status = st == ATT_OK ? CLI_DONE : cli_fail(st);
     if (st == ATT_OK) {
         st = cli_round_weights(att_transformer_params(att_language_model(l)));
         if (st == ATT_OK)

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "entries.h"
+#include "lines.h"
 
 static struct {
     const char *prompt;
@@ -95,6 +96,8 @@ static int run(int argc, char **argv)
     att_exec exec = cli_exec();
     (void)argc;
     if (set.stream && cli.json) return cli_wrong("--stream: not with --json");
+    int status = cli_check_text("--prompt", (att_text){set.prompt, strlen(set.prompt)});
+    if (status != CLI_DONE) return status;
     att_status st = att_language_load(argv[0], &exec, NULL, &l);
     if (st != ATT_OK) return cli_fail(st);
     st = cli_round_weights(att_transformer_params(att_language_model(l)));
@@ -103,7 +106,7 @@ static int run(int argc, char **argv)
     set.o.seed = (uint64_t)cli.seed;
     cli_catch_interrupt();
     bool entries = cli_is_dictionary(l) && !*set.prompt;
-    int status = st == ATT_OK ? check_entries(entries) : cli_fail(st);
+    status = st == ATT_OK ? check_entries(entries) : cli_fail(st);
     if (status == CLI_DONE) status = entries ? cli_print_entries(l, &set.o, &set.invent, set.samples) : write_texts(l);
     att_language_destroy(l);
     return status;

@@ -36,13 +36,35 @@ void cli_add_line(cli_lines *in, const char *text)
     if (!copy) exit(cli_failed("out of memory"));
     append(in, copy, strlen(copy));
 }
+
+int cli_check_text(const char *name, att_text text)
+{
+    size_t bad;
+    if (memchr(text.data, 0, text.bytes)) return cli_wrong("%s: a NUL character, expected text", name);
+    if (att_utf8_check(text.data, text.bytes, &bad) != ATT_OK)
+        return cli_wrong("%s: invalid UTF-8 at byte %zu", name, bad + 1);
+    return CLI_DONE;
+}
+
+int cli_check_lines(const cli_lines *in, const char *name, int64_t first)
+{
+    char line[4200];
+    int status = CLI_DONE;
+    for (int64_t i = 0; i < in->n && status == CLI_DONE; i++) {
+        snprintf(line, sizeof line, "%s:%lld", name, (long long)(first + i + 1));
+        status = cli_check_text(line, in->line[i]);
+    }
+    return status;
+}
+
 int cli_read_lines(const char *path, cli_lines *in)
 {
     bool standard = !path || strcmp(path, "-") == 0;
     FILE *file = standard ? stdin : fopen(path, "r");
     if (!file) return cli_wrong("%s: %s", path, strerror(errno));
+    const char *name = standard ? "standard input" : path;
     while (cli_read_line(file, in)) continue;
-    int status = ferror(file) ? cli_wrong("%s: %s", standard ? "standard input" : path, strerror(errno)) : CLI_DONE;
+    int status = ferror(file) ? cli_wrong("%s: %s", name, strerror(errno)) : cli_check_lines(in, name, 0);
     if (!standard) fclose(file);
     return status;
 }

@@ -4,6 +4,7 @@
 
 #include <ctype.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include <attend/model.h>
 
@@ -150,9 +151,11 @@ static int run(int argc, char **argv)
     att_exec exec = cli_exec();
     att_model *model;
     cli_lines in = {0};
+    int status = cli_check_text("QUERY", (att_text){argv[2], strlen(argv[2])});
+    if (status != CLI_DONE) return status;
     att_status st = att_model_load(argv[0], &exec, NULL, &model);
     if (st != ATT_OK) return cli_fail(st);
-    int status = cli_read_lines(argv[1], &in);
+    status = cli_read_lines(argv[1], &in);
     cli_add_line(&in, argv[2]);
     cli_catch_interrupt();
     if (status == CLI_DONE) status = search(model, &in);

@@ -114,24 +114,10 @@ static int write_results(const outputs *out, const att_translation *results, int
 
 static const char *model_path, *input_name;
 
-/* Invalid input is named by file and line. */
-static int check_lines(const cli_lines *in, int64_t first)
-{
-    for (int64_t i = 0; i < in->n; i++) {
-        size_t bad;
-        if (memchr(in->line[i].data, 0, in->line[i].bytes))
-            return cli_wrong("%s:%lld: a NUL character, expected text", input_name, (long long)(first + i + 1));
-        if (att_utf8_check(in->line[i].data, in->line[i].bytes, &bad) != ATT_OK)
-            return cli_wrong("%s:%lld: invalid UTF-8 at byte %zu of the line", input_name, (long long)(first + i + 1),
-                             bad + 1);
-    }
-    return CLI_DONE;
-}
-
 static int translate_chunk(att_translator *t, const att_translate_options *o, const cli_lines *in, int64_t first,
                            const outputs *out)
 {
-    int status = check_lines(in, first);
+    int status = cli_check_lines(in, input_name, first);
     if (status) return status;
     att_translation *results = calloc((size_t)(in->n * o->n_best), sizeof *results);
     if (!results) return cli_failed("out of memory");

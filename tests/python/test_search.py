@@ -73,3 +73,9 @@ def test_what_is_past_the_context_does_not_count(bert):
 def test_refuses(bert):
     assert "--threshold" in bert.error("search", "run/best.att", "lines", "x", "--threshold", 2)
     assert "absent" in bert.error("search", "run/best.att", "absent", "x")
+    (bert.folder / "broken").write_bytes(b"the cat\nthe \xff\n")
+    assert "broken:2: invalid UTF-8 at byte 5" in bert.error("search", "run/best.att", "broken", "x")
+    assert "QUERY: invalid UTF-8 at byte 3" in bert.error("search", "run/best.att", "lines", "a \udcff")
+    assert "standard input:1: a NUL" in bert.error("embed", "run/best.att", "-o", "x.npy", stdin=b"a\0b\n")
+    assert not (bert.folder / "x.npy").exists()
+    assert "TEXT: invalid UTF-8 at byte 3" in bert.error("fill", "run/best.att", "a \udcff [MASK]")
