@@ -2,8 +2,10 @@
  * rounded to step[m] q[m,:] with whole |q| <= limit, so that
  *   c[m,n] = (step[m] scale[n]) sum_k q[m,k] w[k,n],    |q w| summed over k < 2^31:  the sum is exact in int32.
  * Activations thus keep 12 to 16 bits (limit = 2^31 / (127 K)), at the price of 8: the kernels multiply pairs of 16-bit
- * numbers. Only the rounding of a and one float per row and column decide the bits: they are the same for every
- * instruction set, any tiling and any number of threads. */
+ * numbers. Two weights u + 256 v in a word are a 16-bit number as they are: with V, the sum of q v, and W, that of q
+ * times the words, the sum of q u is W - 256 V modulo 2^32, which is all of it; so only v has to be widened. Only the
+ * rounding of a and one float per row and column decide the bits: they are the same for every instruction set, any
+ * tiling and any number of threads. */
 #ifndef ATT_KERNEL_GEMM8_H
 #define ATT_KERNEL_GEMM8_H
 
@@ -20,9 +22,9 @@ typedef struct att_gemm8_block {
     int64_t rows, cols, pairs; /* pairs: of values of k */
     const int16_t *a;          /* row m at m * a_row; 2 * pairs values */
     int64_t a_row;
-    const float *step; /* [rows] */
-    const int8_t *b;   /* panel j at j * nr * 2 * pairs: for each pair of k, for n = 0 .. nr/2-1: columns n and n + nr/2
-                          of   the first k, then of the second */
+    const float *step;  /* [rows] */
+    const int16_t *b;   /* panel j at j * nr * pairs: for each pair of k, for n = 0 .. nr/2-1, of the first k and of the
+                           second: w[k,n] + 256 w[k,n+nr/2] */
     const float *scale; /* of the block's columns */
     bool add;           /* c += */
     const float *bias;  /* of the block's columns; may be NULL */

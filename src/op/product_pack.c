@@ -93,28 +93,35 @@ static void panel_scales(const packing *p, float *rows, float *scale, int64_t n)
     for (int64_t j = 0; j < p->nr; j++) scale[j] /= 127.0f;
 }
 
-/* Where column j of the first k of a pair lies; that of the second is two bytes behind. */
-static int64_t place_of_pair(int64_t nr, int64_t j)
+/* Words of two columns each, for one k; they lie two apart, between those of the other k of the pair. */
+static void pack_words(int16_t *dst, const float *row, const float *inverse, int64_t nr)
 {
-    return j % (nr / 2) * 4 + j / (nr / 2);
+    const int64_t half = nr / 2;
+    for (int64_t j = 0; j < half; j++)
+        dst[2 * j] = (int16_t)(rounded(row[j], inverse[j]) + 256 * rounded(row[half + j], inverse[half + j]));
+}
+
+static int8_t weight_of_word(int16_t word, bool odd)
+{
+    int8_t even = (int8_t)(uint8_t)((uint16_t)word & 0xff);
+    return odd ? (int8_t)((word - even) / 256) : even;
 }
 
 static void pack_i8(const packing *p, int64_t n)
 {
     float rows[STEP_K * MOST_NR], inverse[MOST_NR], *scale = p->out->scale + n;
     int64_t nr = p->nr;
-    int8_t *dst = (int8_t *)p->out->data + n * (p->K + (p->K & 1));
+    int16_t *dst = (int16_t *)p->out->data + n * att_ceil_div(p->K, 2);
     panel_scales(p, rows, scale, n);
     for (int64_t j = 0; j < nr; j++) inverse[j] = inverse_of(scale[j]);
     for (int64_t k = 0; k < p->K; k += STEP_K) {
         int64_t count = att_min64(STEP_K, p->K - k);
         bring(p, rows, n, k, count);
         if (count & 1) memset(rows + count * nr, 0, (size_t)nr * sizeof *rows);
-        for (int64_t i = 0; i < count; i += 2, dst += 2 * nr)
-            for (int64_t j = 0; j < nr; j++) {
-                dst[place_of_pair(nr, j)] = rounded(rows[i * nr + j], inverse[j]);
-                dst[place_of_pair(nr, j) + 2] = rounded(rows[(i + 1) * nr + j], inverse[j]);
-            }
+        for (int64_t i = 0; i < count; i += 2, dst += nr) {
+            pack_words(dst, rows + i * nr, inverse, nr);
+            pack_words(dst + 1, rows + (i + 1) * nr, inverse, nr);
+        }
     }
 }
 
@@ -201,8 +208,10 @@ void att_product_packed_column(const att_packed *packed, int64_t n, float *out)
             break;
         }
         default: {
-            int64_t at = dense ? k * nr + j : first * (K + (K & 1)) + k / 2 * 2 * nr + place_of_pair(nr, j) + k % 2 * 2;
-            out[k] = packed->scale[n] * ((const int8_t *)packed->data)[at];
+            int64_t at = first * att_ceil_div(K, 2) + k / 2 * nr + j % (nr / 2) * 2 + k % 2;
+            int8_t weight = dense ? ((const int8_t *)packed->data)[k * nr + j]
+                                  : weight_of_word(((const int16_t *)packed->data)[at], j >= nr / 2);
+            out[k] = packed->scale[n] * weight;
         }
         }
 }

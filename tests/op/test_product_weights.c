@@ -317,6 +317,47 @@ static void test_same_as(void **state)
     problem_free(&first);
 }
 
+/* What kernel/gemm8.h says, a number at a time. */
+static void exact_i8(const problem *p, const att_packed *b, float *c)
+{
+    const int64_t K = p->t->K, limit = INT32_MAX / (127 * K) < INT16_MAX ? INT32_MAX / (127 * K) : INT16_MAX;
+    for (int64_t m = 0; m < p->t->M; m++) {
+        float most = 0;
+        for (int64_t k = 0; k < K; k++) most = fmaxf(most, fabsf(at(&p->va, m, k)));
+        float inverse = (float)limit / most, step = most / (float)limit;
+        for (int64_t n = 0; n < p->t->N; n++) {
+            int64_t sum = 0;
+            for (int64_t k = 0; k < K; k++)
+                sum += lrintf(at(&p->va, m, k) * inverse) * ((const int8_t *)b->data)[k * p->t->N + n];
+            c[m * p->t->N + n] = (float)sum * (step * b->scale[n]);
+        }
+    }
+}
+
+/* int8: the bits of the formula, for every number of rows of a micro-tile and depths around those that it unrolls. */
+static void test_exact(void **state)
+{
+    (void)state;
+    static const int64_t columns[] = {1, 31, 64, 97}, depth[] = {1, 2, 3, 5, 6, 9, 10, 11, 13, 600};
+    att_isa isa[8];
+    for (int64_t M = 1; M <= 14; M++)
+        for (int c = 0; c < 4; c++)
+            for (int d = 0; d < 10; d++) {
+                weight_case t = {M, columns[c], depth[d], false, false, false, {0}};
+                problem p = problem_new(&t), want = problem_new(&t);
+                att_span memory;
+                att_packed b = reference_pack(&p, ATT_I8, &memory);
+                exact_i8(&want, &b, want.c);
+                for (int n = testable_isas(isa), i = 0; i < n; i++) {
+                    if (isa[i] == ATT_ISA_REF) continue;
+                    run(&p, (att_exec){.isa = isa[i]}, ATT_I8, &p.vc, &p.va, NULL);
+                    same_bits(&p, &want, att_isa_name(isa[i]));
+                }
+                guard_free(memory.data, memory.bytes);
+                problem_free(&p), problem_free(&want);
+            }
+}
+
 /* ---- extremes ---- */
 
 /* The largest sums that int32 must hold: all values at their largest, K where the limit is exact. */
@@ -387,7 +428,7 @@ int main(void)
         cmocka_unit_test(test_columns),     cmocka_unit_test(test_bf16),        cmocka_unit_test(test_i8),
         cmocka_unit_test(test_activations), cmocka_unit_test(test_bits),        cmocka_unit_test(test_large),
         cmocka_unit_test(test_same_as),     cmocka_unit_test(test_no_overflow), cmocka_unit_test(test_special_rows),
-        cmocka_unit_test(test_refusals),
+        cmocka_unit_test(test_refusals),    cmocka_unit_test(test_exact),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

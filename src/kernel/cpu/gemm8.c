@@ -1,6 +1,6 @@
 /* The micro-kernel of products with 8-bit weights: see kernel/gemm8.h. A tile of m x NV vectors keeps its sums in
- * registers while all of K runs by; per pair of k it widens NV vectors of weights, repeats m pairs of activations and
- * does m NV multiply-adds of 16-bit pairs, each of which counts for two. */
+ * registers while all of K runs by; per pair of k it loads a vector of words and takes the odd columns' weights out of
+ * it, repeats m pairs of activations and does m NV multiply-adds of 16-bit pairs, each of which counts for two. */
 #include "kernel/gemm8.h"
 
 #include "kernel/cpu/finish.h"
@@ -14,7 +14,7 @@
 #else
 #define GEMM8_MR 4
 #endif
-enum { MR = GEMM8_MR, NV = 2, NR = NV * VF_LANES };
+enum { MR = GEMM8_MR, NV = 2, NR = NV * VF_LANES }; /* of a row of words: all, and the odd columns */
 enum { AHEAD = 1536 }; /* bytes of weights that are asked for before they are needed: few rows wait for memory */
 
 static const float least = 1e-30f; /* a row whose largest value is smaller counts as zeros: 1 / it would overflow */
@@ -30,14 +30,11 @@ VF_INLINE vf load_strided(const float *x, int64_t stride, int64_t n)
 /* The largest |x|; NaN if any x is not finite. */
 VF_INLINE float largest(const float *x, const int64_t stride, int64_t K)
 {
-    vf most = vf_zero(), poison = vf_zero();
-    for (int64_t k = 0; k < K; k += VF_LANES) {
-        vf v = load_strided(x + k * stride, stride, K - k);
-        most = vf_max(most, vf_abs(v));
-        poison = vf_add(poison, vf_mul(v, vf_zero())); /* infinity times 0 is NaN */
-    }
-    float no = vf_sum(poison);
-    return no == 0.0f ? vf_hmax(most) : no;
+    vi bits = vi_zero();
+    for (int64_t k = 0; k < K; k += VF_LANES) bits = vi_largest(bits, load_strided(x + k * stride, stride, K - k));
+    vf most = vf_of_bits(bits);
+    float poison = vf_sum(vf_mul(most, vf_zero())); /* infinity times 0 is NaN */
+    return poison == 0.0f ? vf_hmax(most) : poison;
 }
 
 VF_INLINE float quantise_row(int16_t *q, const float *x, const int64_t stride, int64_t K, int32_t limit)
@@ -49,10 +46,10 @@ VF_INLINE float quantise_row(int16_t *q, const float *x, const int64_t stride, i
         return most == most ? 0.0f : most;
     }
     for (; k + VF_LANES <= K; k += VF_LANES)
-        vf_store_i16(q + k, vf_round(vf_mul(load_strided(x + k * stride, stride, VF_LANES), vf_set1(inverse))));
+        vf_store_i16(q + k, vf_mul(load_strided(x + k * stride, stride, VF_LANES), vf_set1(inverse)));
     if (k < K) {
         int16_t lane[VF_LANES];
-        vf_store_i16(lane, vf_round(vf_mul(load_strided(x + k * stride, stride, K - k), vf_set1(inverse))));
+        vf_store_i16(lane, vf_mul(load_strided(x + k * stride, stride, K - k), vf_set1(inverse)));
         memcpy(q + k, lane, (size_t)(K - k) * sizeof *q);
     }
     if (K & 1) q[K] = 0;
@@ -68,31 +65,41 @@ typedef struct tile8 {
     const int16_t *a;
     int64_t a_row, pairs;
     const float *step, *scale;
-    const int8_t *b;
+    const int16_t *b;
 } tile8;
 
-/* c(m,NR) dense; m is a constant after inlining. `scale` has NR readable values. */
+/* One pair of k. */
+VF_INLINE void add_pair(const int m, vi *acc, const int16_t *a, const int64_t a_row, const int16_t *b)
+{
+    const vi words = vi_load(b), odd = vi_odd(words);
+    __builtin_prefetch(b + AHEAD / sizeof *b);
+#pragma GCC unroll 16
+    for (int i = 0; i < m; i++) {
+        const vi pair = vi_set1_pair(a + i * a_row);
+        acc[i * NV] = vi_dot(acc[i * NV], words, pair);
+        acc[i * NV + 1] = vi_dot(acc[i * NV + 1], odd, pair);
+    }
+}
+
+/* c(m,NR) dense; m is a constant after inlining, and so is the number of `sets` of sums that take turns, so that few
+ * rows do not wait for the sum before. `scale` has NR readable values. */
 VF_INLINE void tile_body(const int m, float *c, const tile8 *t)
 {
-    vi acc[MR * NV];
-    const int16_t *a = t->a;
-    const int8_t *b = t->b;
+    const int sets = (VI_DOT_CHAINS + m * NV - 1) / (m * NV), sums = m * NV;
+    vi acc[MR * NV + VI_DOT_CHAINS];
+    const int16_t *a = t->a, *b = t->b;
     const int64_t a_row = t->a_row;
+    int64_t p = t->pairs;
 #pragma GCC unroll 32
-    for (int i = 0; i < m * NV; i++) acc[i] = vi_zero();
-    for (int64_t p = t->pairs; p > 0; p--) {
-        vi bv[NV];
-        vi_load_i8(b, &bv[0], &bv[1]);
-        __builtin_prefetch(b + AHEAD);
+    for (int i = 0; i < sets * sums; i++) acc[i] = vi_zero();
+    for (; p >= sets; p -= sets, a += 2 * sets, b += sets * NR)
+#pragma GCC unroll 8
+        for (int s = 0; s < sets; s++) add_pair(m, acc + s * sums, a + 2 * s, a_row, b + s * NR);
+    for (; p > 0; p--, a += 2, b += NR) add_pair(m, acc, a, a_row, b);
+#pragma GCC unroll 32
+    for (int i = sums; i < sets * sums; i++) acc[i % sums] = vi_add(acc[i % sums], acc[i]);
 #pragma GCC unroll 16
-        for (int i = 0; i < m; i++) {
-            vi av = vi_set1_pair(a + i * a_row);
-#pragma GCC unroll 4
-            for (int v = 0; v < NV; v++) acc[i * NV + v] = vi_dot(acc[i * NV + v], bv[v], av);
-        }
-        a += 2;
-        b += 2 * NR;
-    }
+    for (int i = 0; i < m; i++) acc[i * NV] = vi_even(acc[i * NV], acc[i * NV + 1]);
 #pragma GCC unroll 16
     for (int i = 0; i < m; i++)
 #pragma GCC unroll 4
@@ -135,16 +142,17 @@ static void put(const att_gemm8_block *g, int64_t row, int64_t m, int64_t n, int
             for (int64_t j = 0; j < cols; j++) dense[i * NR + j] += c[i * g->c_row + j * g->c_col];
     if (g->bias || g->activation != ATT_ACT_NONE) finish(dense, NR, m, NR, g->bias ? bias : NULL, g->activation);
     for (int64_t i = 0; i < m; i++)
-        if (g->c_col == 1)
-            memcpy(c + i * g->c_row, dense + i * NR, (size_t)cols * sizeof *c);
+        if (g->c_col == 1 && cols == NR)
+            memcpy(c + i * g->c_row, dense + i * NR, NR * sizeof *c);
         else
             for (int64_t j = 0; j < cols; j++) c[i * g->c_row + j * g->c_col] = dense[i * NR + j];
 }
 
 /* Part i of n of the panel that comes next, before each tile of the panel at work. */
-static void ask_for(const int8_t *panel, int64_t bytes, int64_t i, int64_t n)
+static void ask_for(const int16_t *panel, int64_t bytes, int64_t i, int64_t n)
 {
-    for (int64_t at = bytes * i / n; at < bytes * (i + 1) / n; at += 64) __builtin_prefetch(panel + at, 0, 2);
+    for (int64_t at = bytes * i / n; at < bytes * (i + 1) / n; at += 64)
+        __builtin_prefetch((const char *)panel + at, 0, 2);
 }
 
 static void block(const att_gemm8_block *g)
@@ -159,8 +167,8 @@ static void block(const att_gemm8_block *g)
                              .pairs = g->pairs,
                              .step = g->step + row,
                              .scale = g->scale + n,
-                             .b = g->b + n * 2 * g->pairs};
-            if (tiles > 1 && n + NR < g->cols) ask_for(t.b + NR * 2 * g->pairs, NR * 2 * g->pairs, i, tiles);
+                             .b = g->b + n * g->pairs};
+            if (tiles > 1 && n + NR < g->cols) ask_for(t.b + NR * g->pairs, NR * 2 * g->pairs, i, tiles);
             tile(m, dense, &t);
             put(g, row, m, n, g->cols - n < NR ? g->cols - n : NR, dense);
             row += m;
