@@ -9,7 +9,7 @@
 
 #include "commands.h"
 
-static const char *const isas[] = {"best", "ref", "portable", "avx2", "avx512", NULL};
+static const char *const isas[] = {"best", "ref", "portable", "avx2", "avx512", "avx512vnni", NULL};
 
 static bench_request set = {.runs = 7};
 static int isa;

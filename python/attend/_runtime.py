@@ -22,7 +22,8 @@ def get_num_threads() -> int:
 
 
 def set_isa(name: str) -> None:
-    """Cap the instruction set: "best", "ref" (the readable reference), "portable", "avx2" or "avx512"."""
+    """Cap the instruction set: "best", "ref" (the readable reference), "portable", "avx2", "avx512" or
+    "avx512vnni"."""
     global _isa, _isa_name
     _isa, _isa_name = _core.isa_parse(name), name
 

@@ -6,7 +6,7 @@
 
 #include "op/kernels_ref.h"
 
-static att_kernels tables[ATT_ISA_AVX512 + 1]; /* indexed by att_isa; built once, read-only afterwards */
+static att_kernels tables[ATT_ISA_AVX512_VNNI + 1]; /* indexed by att_isa; built once, read-only afterwards */
 static pthread_once_t built = PTHREAD_ONCE_INIT;
 
 void att_register_gemm_portable(att_kernels *table);
@@ -15,6 +15,7 @@ void att_register_gemm_avx2(att_kernels *table);
 void att_register_gemm8_avx2(att_gemm8_kernels *t);
 void att_register_gemm_avx512(att_kernels *table);
 void att_register_gemm8_avx512(att_gemm8_kernels *t);
+void att_register_gemm8_avx512vnni(att_gemm8_kernels *t);
 void att_register_attention_portable(att_attention_kernels *t);
 void att_register_additive_portable(att_attention_kernels *t);
 void att_register_dot_portable(att_attention_kernels *t);
@@ -91,6 +92,12 @@ static void register_avx512(att_kernels *t)
     att_register_limits_avx512(&t->limits);
     att_register_decode_avx512(&t->decode);
 }
+
+static void register_avx512vnni(att_kernels *t)
+{
+    register_avx512(t);
+    att_register_gemm8_avx512vnni(&t->gemm8);
+}
 #endif
 
 att_isa att_isa_detect(void)
@@ -99,7 +106,7 @@ att_isa att_isa_detect(void)
     __builtin_cpu_init(); /* its feature bits also ask the operating system (XGETBV) */
     if (__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512dq") &&
         __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("fma"))
-        return ATT_ISA_AVX512;
+        return __builtin_cpu_supports("avx512vnni") ? ATT_ISA_AVX512_VNNI : ATT_ISA_AVX512;
     if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma")) return ATT_ISA_AVX2;
 #endif
     return ATT_ISA_PORTABLE;
@@ -109,13 +116,14 @@ att_isa att_isa_detect(void)
  * run; the tables above stay the reference and are never handed out. */
 static void build(void)
 {
-    for (int isa = ATT_ISA_REF; isa <= ATT_ISA_AVX512; isa++)
+    for (int isa = ATT_ISA_REF; isa <= ATT_ISA_AVX512_VNNI; isa++)
         tables[isa] = (att_kernels){.isa = (att_isa)isa, .rows = att_rows_ref, .rnn = att_rnn_ref};
     register_portable(&tables[ATT_ISA_PORTABLE]);
 #if defined(ATT_HAVE_X86)
     att_isa machine = att_isa_detect();
     if (machine >= ATT_ISA_AVX2) register_avx2(&tables[ATT_ISA_AVX2]);
     if (machine >= ATT_ISA_AVX512) register_avx512(&tables[ATT_ISA_AVX512]);
+    if (machine >= ATT_ISA_AVX512_VNNI) register_avx512vnni(&tables[ATT_ISA_AVX512_VNNI]);
 #endif
 }
 
@@ -128,7 +136,7 @@ const att_kernels *att_kernels_for(const att_exec *exec)
     return &tables[wanted < machine ? wanted : machine];
 }
 
-static const char *const isa_names[] = {"best", "ref", "portable", "avx2", "avx512"};
+static const char *const isa_names[] = {"best", "ref", "portable", "avx2", "avx512", "avx512vnni"};
 
 const char *att_isa_name(att_isa isa)
 {
@@ -142,5 +150,5 @@ att_status att_isa_parse(const char *name, att_isa *isa)
             *isa = (att_isa)i;
             return ATT_OK;
         }
-    return att_fail(ATT_E_VALUE, "isa: '%s', expected best, ref, portable, avx2 or avx512", name);
+    return att_fail(ATT_E_VALUE, "isa: '%s', expected best, ref, portable, avx2, avx512 or avx512vnni", name);
 }
