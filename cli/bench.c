@@ -114,9 +114,10 @@ double bench_now_s(void)
 static int limits(const att_exec *exec)
 {
     enum { EACH_L2 = 256 << 10, EACH_L3 = 4 << 20, MEMORY = 512 << 20 };
-    double fma = 0, pairs = 0, l2 = 0, l3 = 0, memory = 0, exps = 0, tanhs = 0, sums = 0;
+    double fma = 0, whole = 0, pairs = 0, l2 = 0, l3 = 0, memory = 0, exps = 0, tanhs = 0, sums = 0;
     size_t threads = (size_t)exec->threads;
     att_status st = att_measure_fma(exec, &fma);
+    if (st == ATT_OK) st = att_measure_i16(exec, &whole);
     if (st == ATT_OK) st = att_measure_bf16(exec, &pairs);
     if (st == ATT_OK) st = att_measure_read(exec, EACH_L2 * threads, &l2);
     if (st == ATT_OK) st = att_measure_read(exec, EACH_L3 * threads, &l3);
@@ -127,12 +128,13 @@ static int limits(const att_exec *exec)
     if (st != ATT_OK) return cli_fail(st);
     const char *name = att_isa_name(exec->isa ? exec->isa : att_isa_detect());
     if (cli.json)
-        return cli_print_json(json_pack("{s:i, s:s, s:f, s:f, s:f, s:f, s:f, s:f, s:f, s:f}", "threads", exec->threads,
-                                        "isa", name, "fma_gflops", fma, "bf16_gflops", pairs, "l2_gbps", l2, "l3_gbps",
-                                        l3, "memory_gbps", memory, "exp_g_per_s", exps, "tanh_g_per_s", tanhs,
-                                        "tanh_sum_g_per_s", sums));
+        return cli_print_json(json_pack("{s:i, s:s, s:f, s:f, s:f, s:f, s:f, s:f, s:f, s:f, s:f}", "threads",
+                                        exec->threads, "isa", name, "fma_gflops", fma, "i16_gflops", whole,
+                                        "bf16_gflops", pairs, "l2_gbps", l2, "l3_gbps", l3, "memory_gbps", memory,
+                                        "exp_g_per_s", exps, "tanh_g_per_s", tanhs, "tanh_sum_g_per_s", sums));
     printf("%s, %d threads\n", name, exec->threads);
     printf("multiply-add, float32   %8.1f GFLOP/s\n", fma);
+    printf("multiply-add, 16 bits   %8.1f GFLOP/s: in pairs, as 8-bit weights are multiplied\n", whole);
     if (pairs > 0) printf("multiply-add, bfloat16  %8.1f GFLOP/s: in pairs, as AVX512_BF16 has them\n", pairs);
     printf("read, 256 KiB each      %8.1f GB/s\n", l2);
     printf("read, 4 MiB each        %8.1f GB/s\n", l3);

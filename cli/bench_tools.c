@@ -65,13 +65,16 @@ int bench_shape(const bench_request *r, const char *usual, const char *letters, 
 
 att_status bench_roofline(const bench_request *r, double flops, double bytes, bench_result *out)
 {
+    bool whole = cli_weights(r->weights) == ATT_I8;
     double fma, read, most = 512 << 20; /* more is read no faster or slower */
-    att_status st = att_measure_fma(&r->exec, &fma);
+    att_status st = whole ? att_measure_i16(&r->exec, &fma) : att_measure_fma(&r->exec, &fma);
     if (st == ATT_OK) st = att_measure_read(&r->exec, (size_t)fmin(bytes, most), &read);
     if (st != ATT_OK) return st;
     bool reads = bytes / read > flops / fma;
     double work = reads ? bytes : flops;
-    out->limit = reads ? (bench_limit){"read", read} : (bench_limit){"multiply-add", fma};
+    out->limit = reads   ? (bench_limit){"read", read}
+                 : whole ? (bench_limit){"16-bit multiply-add", fma}
+                         : (bench_limit){"multiply-add", fma};
     out->rate[0] = (bench_rate){reads ? "gbps" : "gflops", reads ? "GB/s" : "GFLOP/s", work / out->ms * 1e-6};
     return ATT_OK;
 }

@@ -12,6 +12,9 @@ ATT_BEGIN
 /* Float32 multiply-adds, independent ones in registers, in GFLOP/s (one multiply-add is two). */
 ATT_API att_status att_measure_fma(const att_exec *exec, double *gflops);
 
+/* The same of pairs of 16-bit integers that are added to int32, as products with 8-bit weights multiply them. */
+ATT_API att_status att_measure_i16(const att_exec *exec, double *gflops);
+
 /* The same of pairs of bfloat16 that are added to float32 (AVX512_BF16); 0 where the processor or exec's instruction
  * set has no such instruction. */
 ATT_API att_status att_measure_bf16(const att_exec *exec, double *gflops);

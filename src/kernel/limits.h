@@ -9,6 +9,7 @@
 typedef struct att_limits_kernels {
     float (*fma)(int64_t rounds);
     int64_t fma_flops;                                        /* of a round */
+    float (*i16_pairs)(int64_t rounds);                       /* of twice fma_flops, as kernel/gemm8.h multiplies */
     float (*bf16_pairs)(int64_t rounds);                      /* of twice fma_flops; NULL: none */
     float (*read)(const float *x, int64_t n, int64_t rounds); /* n a multiple of 128 */
     float (*exp)(const float *x, int64_t rounds);

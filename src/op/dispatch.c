@@ -45,6 +45,7 @@ void att_register_decode_avx2(att_decode_kernels *t);
 void att_register_rows_avx512(att_rows_kernels *t);
 void att_register_rnn_avx512(att_rnn_kernels *t);
 void att_register_limits_avx512(att_limits_kernels *t);
+void att_register_limits_avx512vnni(att_limits_kernels *t);
 void att_register_decode_avx512(att_decode_kernels *t);
 
 static void register_portable(att_kernels *t)
@@ -97,6 +98,7 @@ static void register_avx512vnni(att_kernels *t)
 {
     register_avx512(t);
     att_register_gemm8_avx512vnni(&t->gemm8);
+    att_register_limits_avx512vnni(&t->limits);
 }
 #endif
 

@@ -12,24 +12,18 @@
 
 typedef struct job {
     const att_limits_kernels *limits;
+    float (*flops)(int64_t rounds);
     float (*math)(const float *x, int64_t rounds);
     float *x; /* threads * each floats, or the values of math */
     int64_t each, rounds;
     volatile float *sink; /* one a thread */
 } job;
 
-static void fma_tile(void *ctx, int64_t tile, int worker)
+static void flops_tile(void *ctx, int64_t tile, int worker)
 {
     const job *j = ctx;
     (void)worker;
-    j->sink[tile] = j->limits->fma(FMA_ROUNDS);
-}
-
-static void pairs_tile(void *ctx, int64_t tile, int worker)
-{
-    const job *j = ctx;
-    (void)worker;
-    j->sink[tile] = j->limits->bf16_pairs(FMA_ROUNDS);
+    j->sink[tile] = j->flops(FMA_ROUNDS);
 }
 
 static void fill_tile(void *ctx, int64_t tile, int worker)
@@ -86,28 +80,33 @@ static void finish(const att_exec *exec, size_t floats, job *j)
     att_free(NULL, (void *)(uintptr_t)j->sink, (size_t)att_threads(exec) * sizeof(float));
 }
 
-static att_status measure_flops(const att_exec *exec, bool pairs, double *gflops)
+typedef enum multiply_add { FLOAT32, PAIRS_OF_I16, PAIRS_OF_BF16 } multiply_add;
+
+static att_status measure_flops(const att_exec *exec, multiply_add which, double *gflops)
 {
     job j;
     ATT_TRY(start(exec, 1, &j));
-    double flops = (double)att_threads(exec) * (double)FMA_ROUNDS * (double)j.limits->fma_flops;
-    *gflops = 0;
-    if (!pairs)
-        *gflops = flops * best_rate(exec, fma_tile, &j) * 1e-9;
-    else if (j.limits->bf16_pairs)
-        *gflops = 2 * flops * best_rate(exec, pairs_tile, &j) * 1e-9;
+    const att_limits_kernels *l = j.limits;
+    double flops = (which == FLOAT32 ? 1.0 : 2.0) * (double)FMA_ROUNDS * (double)l->fma_flops;
+    j.flops = which == FLOAT32 ? l->fma : which == PAIRS_OF_I16 ? l->i16_pairs : l->bf16_pairs;
+    *gflops = j.flops ? (double)att_threads(exec) * flops * best_rate(exec, flops_tile, &j) * 1e-9 : 0;
     finish(exec, 1, &j);
     return ATT_OK;
 }
 
 att_status att_measure_fma(const att_exec *exec, double *gflops)
 {
-    return measure_flops(exec, false, gflops);
+    return measure_flops(exec, FLOAT32, gflops);
+}
+
+att_status att_measure_i16(const att_exec *exec, double *gflops)
+{
+    return measure_flops(exec, PAIRS_OF_I16, gflops);
 }
 
 att_status att_measure_bf16(const att_exec *exec, double *gflops)
 {
-    return measure_flops(exec, true, gflops);
+    return measure_flops(exec, PAIRS_OF_BF16, gflops);
 }
 
 att_status att_measure_read(const att_exec *exec, size_t bytes, double *gbps)

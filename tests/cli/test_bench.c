@@ -20,8 +20,8 @@ static void assert_positive(const json_t *object, const char *key)
 
 static void limits_are_named(void **state)
 {
-    static const char *const keys[] = {"fma_gflops",  "l2_gbps",      "l3_gbps",         "memory_gbps",
-                                       "exp_g_per_s", "tanh_g_per_s", "tanh_sum_g_per_s"};
+    static const char *const keys[] = {"fma_gflops",  "i16_gflops",  "l2_gbps",      "l3_gbps",
+                                       "memory_gbps", "exp_g_per_s", "tanh_g_per_s", "tanh_sum_g_per_s"};
     (void)state;
     command_result r = run_attend(NULL, "bench", "limits", "--threads=1", "--json");
     json_t *object = object_of(&r);

@@ -1,5 +1,6 @@
 #include "kernel/limits.h"
 
+#include "kernel/cpu/pairs.h"
 #include "kernel/cpu/vmath.h"
 
 #define CHAINS 12 /* latency times throughput of the units, with a reserve: 4 cycles, 2 a cycle */
@@ -17,6 +18,21 @@ static float fma_loop(int64_t rounds)
     vf sum = vf_zero();
     for (int c = 0; c < CHAINS; c++) sum = vf_add(sum, x[c]);
     return vf_sum(sum);
+}
+
+/* Each sum is its own factor, or the products would be made once for all. */
+static float i16_pairs_loop(int64_t rounds)
+{
+    static const int16_t pair[2] = {1, 3};
+    vi x[CHAINS], a = vi_set1_pair(pair);
+    for (int c = 0; c < CHAINS; c++) x[c] = a;
+    for (int64_t r = 0; r < rounds; r++) {
+#pragma GCC unroll 12
+        for (int c = 0; c < CHAINS; c++) x[c] = vi_dot(x[c], x[c], a);
+    }
+    vi sum = vi_zero();
+    for (int c = 0; c < CHAINS; c++) sum = vi_add(sum, x[c]);
+    return vf_sum(vi_float(sum));
 }
 
 /* Pairs of bfloat16: twice as many multiply-adds an instruction; NULL where the processor has none. */
@@ -97,6 +113,7 @@ void ATT_VARIANT(att_register_limits)(att_limits_kernels *t)
 {
     *t = (att_limits_kernels){.fma = fma_loop,
                               .fma_flops = 2 * CHAINS * VF_LANES,
+                              .i16_pairs = i16_pairs_loop,
                               .bf16_pairs = PAIRS_LOOP,
                               .read = read_loop,
                               .exp = exp_loop,
