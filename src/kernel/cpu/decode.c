@@ -146,10 +146,10 @@ VF_INLINE void fetch_lines(const int count, fetcher *f)
     }
 }
 
-/* Lines to ask for with every `height` rows' worth of multiply-adds. */
-VF_INLINE int lines(const att_dtype type, const int height)
+/* Lines to ask for when as many vectors of the cache have been used: what comes is as long as what goes. */
+VF_INLINE int lines(const att_dtype type, const int vectors)
 {
-    const int bytes = ACCUMULATORS / height * VF_LANES * (int)element_bytes(type);
+    const int bytes = vectors * VF_LANES * (int)element_bytes(type);
     return bytes > LINE ? bytes / LINE : 1;
 }
 
@@ -226,13 +226,13 @@ VF_INLINE void score_tile(const att_dtype type, const int height, const int coun
 #pragma GCC unroll 16
             for (int i = 0; i < count; i++) key[i] = load_half(k + i * x->k_step, type, d, half);
             score_vectors(height, count, sum, q + d + half * VF_LANES, x->wide_d, key);
-            fetch_lines(lines(type, height), f);
+            fetch_lines(lines(type, count), f);
         }
     for (; d < D; d += VF_LANES) {
 #pragma GCC unroll 16
         for (int i = 0; i < count; i++) key[i] = load_some(k + i * x->k_step, type, d, D - d);
         score_vectors(height, count, sum, q + d, x->wide_d, key);
-        fetch_lines(lines(type, height), f);
+        fetch_lines(lines(type, count), f);
     }
     vf_store(lane, sums(sum));
     for (int y = 0; y < height; y++) memcpy(x->e + (r + y) * BLOCK + c, lane + y * keys, (size_t)count * sizeof *lane);
@@ -369,7 +369,7 @@ VF_INLINE void mix_tile(const att_dtype type, const int height, const int count,
             for (int i = 0; i < count; i++) sum[y * count + i] = vf_fma(weight, value[i], sum[y * count + i]);
         }
         v += x->v_step;
-        fetch_lines(lines(type, height), f);
+        fetch_lines(lines(type, count), f);
     }
 #pragma GCC unroll 8
     for (int i = 0; i < height * count; i++) vf_store(o + i / count * x->wide_v + i % count * VF_LANES, sum[i]);
