@@ -24,19 +24,16 @@ VF_INLINE vu64 vu64_times(vu64 a, uint32_t b)
 #endif
 }
 
-/* Words of counters a and b, the second of each pair in the high half, in the order of the counters. */
-VF_INLINE void philox_store(uint32_t *draw, vu64 a, vu64 b)
+/* Words 0 and 1 of each counter, and words 2 and 3, the second in the high half, to four words a counter. */
+VF_INLINE void philox_store(uint32_t *draw, vu64 first, vu64 second)
 {
-#if VF_LANES == 16
-    vu64 low = __builtin_shuffle(a, b, (vu64){0, 8, 1, 9, 2, 10, 3, 11});
-    vu64 high = __builtin_shuffle(a, b, (vu64){4, 12, 5, 13, 6, 14, 7, 15});
-#elif VF_LANES == 8
-    vu64 low = __builtin_shuffle(a, b, (vu64){0, 4, 1, 5}), high = __builtin_shuffle(a, b, (vu64){2, 6, 3, 7});
-#else
-    vu64 low = {a[0], b[0]}, high = {a[1], b[1]};
-#endif
-    memcpy(draw, &low, sizeof low);
-    memcpy(draw + VF_LANES, &high, sizeof high);
+    vf_places low, high;
+    for (int i = 0; i < VF_LANES; i++) {
+        low[i] = (i & 2 ? VF_LANES : 0) + i / 4 * 2 + i % 2;
+        high[i] = low[i] + VF_LANES / 2;
+    }
+    vf_store((float *)(void *)draw, vf_shuffle((vf)first, (vf)second, low));
+    vf_store((float *)(void *)(draw + VF_LANES), vf_shuffle((vf)first, (vf)second, high));
 }
 
 /* draw[4 i + w] is word w of counter first + i. A word lies in the low half of its lane; what the high half holds does
