@@ -66,13 +66,14 @@ typedef struct tile8 {
     int64_t a_row, pairs;
     const float *step, *scale;
     const int16_t *b;
+    const char *ask; /* what to fetch into the cache meanwhile: a place for each pair, `ask_step` bytes apart */
+    int64_t ask_step;
 } tile8;
 
 /* One pair of k. */
 VF_INLINE void add_pair(const int m, vi *acc, const int16_t *a, const int64_t a_row, const int16_t *b)
 {
     const vi words = vi_load(b), odd = vi_odd(words);
-    __builtin_prefetch(b + AHEAD / sizeof *b);
 #pragma GCC unroll 16
     for (int i = 0; i < m; i++) {
         const vi pair = vi_set1_pair(a + i * a_row);
@@ -89,12 +90,16 @@ VF_INLINE void tile_body(const int m, float *c, const tile8 *t)
     vi acc[MR * NV + VI_DOT_CHAINS];
     const int16_t *a = t->a, *b = t->b;
     const int64_t a_row = t->a_row;
+    const char *ask = t->ask;
     int64_t p = t->pairs;
 #pragma GCC unroll 32
     for (int i = 0; i < sets * sums; i++) acc[i] = vi_zero();
     for (; p >= sets; p -= sets, a += 2 * sets, b += sets * NR)
 #pragma GCC unroll 8
-        for (int s = 0; s < sets; s++) add_pair(m, acc + s * sums, a + 2 * s, a_row, b + s * NR);
+        for (int s = 0; s < sets; s++, ask += t->ask_step) {
+            __builtin_prefetch(ask);
+            add_pair(m, acc + s * sums, a + 2 * s, a_row, b + s * NR);
+        }
     for (; p > 0; p--, a += 2, b += NR) add_pair(m, acc, a, a_row, b);
 #pragma GCC unroll 32
     for (int i = sums; i < sets * sums; i++) acc[i % sums] = vi_add(acc[i % sums], acc[i]);
@@ -148,11 +153,13 @@ static void put(const att_gemm8_block *g, int64_t row, int64_t m, int64_t n, int
             for (int64_t j = 0; j < cols; j++) c[i * g->c_row + j * g->c_col] = dense[i * NR + j];
 }
 
-/* Part i of n of the panel that comes next, before each tile of the panel at work. */
-static void ask_for(const int16_t *panel, int64_t bytes, int64_t i, int64_t n)
+/* A tile that is alone with its panel fetches what it needs soon; several share the fetching of the next panel. Asking
+ * for a share before the tile begins would fill the queue of misses and wait there. */
+static void ask_for(tile8 *t, int64_t i, int64_t tiles)
 {
-    for (int64_t at = bytes * i / n; at < bytes * (i + 1) / n; at += 64)
-        __builtin_prefetch((const char *)panel + at, 0, 2);
+    const int64_t bytes = t->pairs * NR * 2;
+    t->ask = (const char *)t->b + (tiles == 1 ? AHEAD : bytes + bytes * i / tiles);
+    t->ask_step = NR * 2 / tiles;
 }
 
 static void block(const att_gemm8_block *g)
@@ -162,13 +169,13 @@ static void block(const att_gemm8_block *g)
     for (int64_t n = 0; n < g->cols; n += NR)
         for (int64_t i = 0, row = 0; i < tiles; i++) {
             int64_t m = g->rows / tiles + (i < g->rows % tiles);
-            const tile8 t = {.a = g->a + row * g->a_row,
-                             .a_row = g->a_row,
-                             .pairs = g->pairs,
-                             .step = g->step + row,
-                             .scale = g->scale + n,
-                             .b = g->b + n * g->pairs};
-            if (tiles > 1 && n + NR < g->cols) ask_for(t.b + NR * g->pairs, NR * 2 * g->pairs, i, tiles);
+            tile8 t = {.a = g->a + row * g->a_row,
+                       .a_row = g->a_row,
+                       .pairs = g->pairs,
+                       .step = g->step + row,
+                       .scale = g->scale + n,
+                       .b = g->b + n * g->pairs};
+            ask_for(&t, i, tiles);
             tile(m, dense, &t);
             put(g, row, m, n, g->cols - n < NR ? g->cols - n : NR, dense);
             row += m;
