@@ -297,12 +297,12 @@ static inline void pack_transposed(float *dst, const float *src, int64_t row, in
 /* One micro-tile of a left operand with rows LD apart, or of its transpose. */
 static inline void times(int64_t m, const gemm_tile *t)
 {
-    gemm_tile_rows_of(m, GEMM_NV, LD, 1, false, t);
+    gemm_tile_rows_of(m, GEMM_NV, LD, 1, GEMM_B_NEAR, t);
 }
 
 static inline void transposed_times(int64_t m, const gemm_tile *t)
 {
-    gemm_tile_rows_of(m, GEMM_NV, 1, LD, false, t);
+    gemm_tile_rows_of(m, GEMM_NV, 1, LD, GEMM_B_NEAR, t);
 }
 
 /* The same, where a weight of 0 must not meet what it would be multiplied with: b holds NaN or Inf that some rows may

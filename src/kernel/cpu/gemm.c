@@ -10,27 +10,32 @@ enum { NR = GEMM_NV * VF_LANES, KC = GEMM_KC, MR = GEMM_MR, NV = GEMM_NV };
 
 static void tile_of_rows(int64_t m, const gemm_tile *t)
 {
-    gemm_tile_rows_of(m, NV, GEMM_A_STRIDE, 1, false, t);
+    gemm_tile_rows_of(m, NV, GEMM_A_STRIDE, 1, GEMM_B_NEAR, t);
+}
+
+static void tile_of_rows_far(int64_t m, const gemm_tile *t)
+{
+    gemm_tile_rows_of(m, NV, GEMM_A_STRIDE, 1, GEMM_B_FAR, t);
 }
 
 static void tile_of_columns(int64_t m, const gemm_tile *t)
 {
-    gemm_tile_rows_of(m, NV, 1, MR, false, t);
+    gemm_tile_rows_of(m, NV, 1, MR, GEMM_B_NEAR, t);
 }
 
 static void tile_of_rows_narrow(int64_t m, const gemm_tile *t)
 {
-    gemm_tile_rows_of(m, 1, GEMM_A_STRIDE, 1, false, t);
+    gemm_tile_rows_of(m, 1, GEMM_A_STRIDE, 1, GEMM_B_NEAR, t);
 }
 
 static void tile_of_columns_narrow(int64_t m, const gemm_tile *t)
 {
-    gemm_tile_rows_of(m, 1, 1, MR, false, t);
+    gemm_tile_rows_of(m, 1, 1, MR, GEMM_B_NEAR, t);
 }
 
 static void tile_of_half(int64_t m, const gemm_tile *t)
 {
-    gemm_tile_rows_of(m, NV, GEMM_A_STRIDE, 1, true, t);
+    gemm_tile_rows_of(m, NV, GEMM_A_STRIDE, 1, GEMM_B_HALF, t);
 }
 
 static void tile(const att_gemm_block *g, int64_t m, const gemm_tile *t)
@@ -39,7 +44,7 @@ static void tile(const att_gemm_block *g, int64_t m, const gemm_tile *t)
     if (g->b_half)
         tile_of_half(m, t);
     else if (g->a_layout == ATT_GEMM_ROWS)
-        narrow ? tile_of_rows_narrow(m, t) : tile_of_rows(m, t);
+        narrow ? tile_of_rows_narrow(m, t) : t->ask ? tile_of_rows_far(m, t) : tile_of_rows(m, t);
     else
         narrow ? tile_of_columns_narrow(m, t) : tile_of_columns(m, t);
 }
@@ -51,23 +56,23 @@ static int64_t panels_at_once(int64_t m)
 }
 
 /* The same for m <= 3 rows and panels_at_once(m) whole panels. */
-VF_INLINE void tile_wide_of(const int a_i, const int a_k, const bool half, int64_t m, const gemm_tile *t)
+VF_INLINE void tile_wide_of(const int a_i, const int a_k, const gemm_b kind, int64_t m, const gemm_tile *t)
 {
     switch (m) {
-    case 1: gemm_tile_body(1, 4 * NV, a_i, a_k, half, t); break;
-    case 2: gemm_tile_body(2, 3 * NV, a_i, a_k, half, t); break;
-    default: gemm_tile_body(3, 2 * NV, a_i, a_k, half, t); break;
+    case 1: gemm_tile_body(1, 4 * NV, a_i, a_k, kind, t); break;
+    case 2: gemm_tile_body(2, 3 * NV, a_i, a_k, kind, t); break;
+    default: gemm_tile_body(3, 2 * NV, a_i, a_k, kind, t); break;
     }
 }
 
 static void tile_wide(const att_gemm_block *g, int64_t m, const gemm_tile *t)
 {
     if (g->b_half)
-        tile_wide_of(GEMM_A_STRIDE, 1, true, m, t);
+        tile_wide_of(GEMM_A_STRIDE, 1, GEMM_B_HALF, m, t);
     else if (g->a_layout == ATT_GEMM_ROWS)
-        tile_wide_of(GEMM_A_STRIDE, 1, false, m, t);
+        tile_wide_of(GEMM_A_STRIDE, 1, GEMM_B_NEAR, m, t);
     else
-        tile_wide_of(1, MR, false, m, t);
+        tile_wide_of(1, MR, GEMM_B_NEAR, m, t);
 }
 
 /* A tile of a c whose columns are not dense: through a dense copy. */
@@ -86,11 +91,15 @@ static void tile_strided(const att_gemm_block *g, int64_t m, const gemm_tile *t,
         for (int64_t j = 0; j < t->cols; j++) t->c[i * g->c_row + j * g->c_col] = dense[i * NR + j];
 }
 
-/* Rows lo .. hi-1 of the panel that comes next, a part before each tile of the panel at work. */
-static void ask_for(const float *panel, int64_t b_row, int64_t lo, int64_t hi)
+/* Part i of n of the panel that comes next: by k, while the tile multiplies, or before it begins, where the queue of
+ * misses fills up. */
+static void ask_for(gemm_tile *t, const float *next, int64_t i, int64_t n, bool by_k)
 {
-    for (int64_t k = lo; k < hi; k++)
-        for (int64_t j = 0; j < NR; j += 16) __builtin_prefetch(panel + k * b_row + j);
+    const int64_t lo = t->k * i / n, hi = t->k * (i + 1) / n;
+    t->ask = by_k ? next + lo * t->b_row : NULL;
+    t->ask_step = (t->b_row + n - 1) / n;
+    for (int64_t k = lo; !by_k && k < hi; k++)
+        for (int64_t j = 0; j < NR; j += 16) __builtin_prefetch(next + k * t->b_row + j);
 }
 
 /* All rows of the block against `panels` panels from column n. */
@@ -111,11 +120,12 @@ static void block_columns(const att_gemm_block *g, int64_t n, int64_t cols, bool
                    .b_panel = g->b_panel / each,
                    .k = g->k,
                    .add = g->add};
+    const bool by_k = !wide && g->a_layout == ATT_GEMM_ROWS && g->b_row == NR;
     const float *next = g->b_far && n + cols < g->cols ? t.b + cols / NR * t.b_panel : NULL;
     int64_t tiles = gemm_tiles(g->rows);
     for (int64_t i = 0, row = 0; i < tiles; i++) {
         int64_t m = gemm_tile_rows(g->rows, tiles, i);
-        if (next) ask_for(next, t.b_row, g->k * i / tiles, g->k * (i + 1) / tiles);
+        if (next) ask_for(&t, next, i, tiles, by_k);
         t.a = g->a_layout == ATT_GEMM_ROWS ? g->a + row * GEMM_A_STRIDE : g->a + i * MR * KC;
         t.c = g->c + row * g->c_row + n * g->c_col;
         if (g->c_col != 1)

@@ -159,7 +159,7 @@ static void ask_for(tile8 *t, int64_t i, int64_t tiles)
 {
     const int64_t bytes = t->pairs * NR * 2;
     t->ask = (const char *)t->b + (tiles == 1 ? AHEAD : bytes + bytes * i / tiles);
-    t->ask_step = NR * 2 / tiles;
+    t->ask_step = (NR * 2 + tiles - 1) / tiles;
 }
 
 static void block(const att_gemm8_block *g)

@@ -11,15 +11,20 @@ typedef struct gemm_tile {
     const float *a, *b;
     int64_t b_row, b_panel, k; /* b_row, b_panel: floats, even where b is bfloat16 */
     bool add;
+    const float *ask; /* GEMM_B_FAR: what to fetch into the second-level cache meanwhile, for each k ... */
+    int64_t ask_step; /* ... so many floats further */
 } gemm_tile;
+
+/* float32, the same from beyond the second-level cache, bfloat16 */
+typedef enum gemm_b { GEMM_B_NEAR, GEMM_B_FAR, GEMM_B_HALF } gemm_b;
 
 enum { GEMM_AHEAD = 256 }; /* floats of bfloat16 that are asked for before they are needed: few rows wait for memory */
 
 /* The w vectors of one k: a row of each of w / GEMM_NV panels. In bfloat16 a panel's vectors lie as vf_load_bf16 reads
  * them. */
-VF_INLINE void gemm_load_b(vf *bv, const int w, const float *row, int64_t b_panel, const bool half)
+VF_INLINE void gemm_load_b(vf *bv, const int w, const float *row, int64_t b_panel, const gemm_b kind)
 {
-    if (!half) {
+    if (kind != GEMM_B_HALF) {
 #pragma GCC unroll 16
         for (int v = 0; v < w; v++) bv[v] = vf_load(row + (v / GEMM_NV) * b_panel + (v % GEMM_NV) * VF_LANES);
         return;
@@ -32,25 +37,27 @@ VF_INLINE void gemm_load_b(vf *bv, const int w, const float *row, int64_t b_pane
     }
 }
 
-/* m rows, w vectors of columns; element (i,k) of a at i * a_i + k * a_k; half: b is bfloat16. All but the last are
+/* m rows, w vectors of columns; element (i,k) of a at i * a_i + k * a_k; `kind`: of b. All but the last are
  * constants after inlining: the loops over i and v unroll and acc lives in registers. */
-VF_INLINE void gemm_tile_body(const int m, const int w, const int a_i, const int a_k, const bool half,
+VF_INLINE void gemm_tile_body(const int m, const int w, const int a_i, const int a_k, const gemm_b kind,
                               const gemm_tile *t)
 {
     vf acc[GEMM_ACC];
-    const float *a = t->a, *b = t->b;
+    const float *a = t->a, *b = t->b, *ask = t->ask;
     const int64_t b_row = t->b_row, b_panel = t->b_panel;
 #pragma GCC unroll 32
     for (int i = 0; i < m * w; i++) acc[i] = vf_zero();
     for (int64_t k = t->k; k > 0; k--) {
         vf bv[GEMM_ACC];
-        gemm_load_b(bv, w, b, b_panel, half);
+        gemm_load_b(bv, w, b, b_panel, kind);
 #pragma GCC unroll 16
         for (int i = 0; i < m; i++) {
             vf av = vf_set1(a[i * a_i]);
 #pragma GCC unroll 16
             for (int v = 0; v < w; v++) acc[i * w + v] = vf_fma(av, bv[v], acc[i * w + v]);
         }
+        for (int j = 0; kind == GEMM_B_FAR && j < GEMM_NV * VF_LANES; j += 16) __builtin_prefetch(ask + j, 0, 2);
+        if (kind == GEMM_B_FAR) ask += t->ask_step;
         a += a_k;
         b += b_row;
     }
@@ -71,27 +78,27 @@ VF_INLINE void gemm_tile_body(const int m, const int w, const int a_i, const int
 }
 
 /* The code for m rows: one copy of tile_body each. */
-VF_INLINE void gemm_tile_rows_of(int64_t m, const int w, const int a_i, const int a_k, const bool half,
+VF_INLINE void gemm_tile_rows_of(int64_t m, const int w, const int a_i, const int a_k, const gemm_b kind,
                                  const gemm_tile *t)
 {
     switch (m) {
-    case 1: gemm_tile_body(1, w, a_i, a_k, half, t); break;
-    case 2: gemm_tile_body(2, w, a_i, a_k, half, t); break;
-    case 3: gemm_tile_body(3, w, a_i, a_k, half, t); break;
-    case 4: gemm_tile_body(4, w, a_i, a_k, half, t); break;
+    case 1: gemm_tile_body(1, w, a_i, a_k, kind, t); break;
+    case 2: gemm_tile_body(2, w, a_i, a_k, kind, t); break;
+    case 3: gemm_tile_body(3, w, a_i, a_k, kind, t); break;
+    case 4: gemm_tile_body(4, w, a_i, a_k, kind, t); break;
 #if GEMM_MR > 4
-    case 5: gemm_tile_body(5, w, a_i, a_k, half, t); break;
-    case 6: gemm_tile_body(6, w, a_i, a_k, half, t); break;
+    case 5: gemm_tile_body(5, w, a_i, a_k, kind, t); break;
+    case 6: gemm_tile_body(6, w, a_i, a_k, kind, t); break;
 #endif
 #if GEMM_MR > 6
-    case 7: gemm_tile_body(7, w, a_i, a_k, half, t); break;
-    case 8: gemm_tile_body(8, w, a_i, a_k, half, t); break;
-    case 9: gemm_tile_body(9, w, a_i, a_k, half, t); break;
-    case 10: gemm_tile_body(10, w, a_i, a_k, half, t); break;
-    case 11: gemm_tile_body(11, w, a_i, a_k, half, t); break;
-    case 12: gemm_tile_body(12, w, a_i, a_k, half, t); break;
-    case 13: gemm_tile_body(13, w, a_i, a_k, half, t); break;
-    case 14: gemm_tile_body(14, w, a_i, a_k, half, t); break;
+    case 7: gemm_tile_body(7, w, a_i, a_k, kind, t); break;
+    case 8: gemm_tile_body(8, w, a_i, a_k, kind, t); break;
+    case 9: gemm_tile_body(9, w, a_i, a_k, kind, t); break;
+    case 10: gemm_tile_body(10, w, a_i, a_k, kind, t); break;
+    case 11: gemm_tile_body(11, w, a_i, a_k, kind, t); break;
+    case 12: gemm_tile_body(12, w, a_i, a_k, kind, t); break;
+    case 13: gemm_tile_body(13, w, a_i, a_k, kind, t); break;
+    case 14: gemm_tile_body(14, w, a_i, a_k, kind, t); break;
 #endif
     default: break;
     }
