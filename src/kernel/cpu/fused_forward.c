@@ -55,14 +55,13 @@ static void scale_row(float *y, float by, int64_t width)
     for (int64_t d = 0; d < width; d += VF_LANES) vf_store(y + d, vf_mul(f, vf_load(y + d)));
 }
 
-/* Scores of one row to weights relative to the running maximum; o follows when that grows. While nothing was visible
- * the maximum is -inf and weights are 2^(-inf - 0) = 0, or NaN. */
-static void stream_row(task *x, int64_t r, float *e)
+/* Scores e of one row, the largest of them top, to weights relative to the running maximum; o follows when that grows.
+ * While nothing was visible the maximum is -inf and weights are 2^(-inf - 0) = 0, or NaN. */
+static void stream_row(task *x, int64_t r, float *e, float top)
 {
     const fused_tile *t = &x->t;
     int64_t at = t->i - x->i + r, lo = lanes_down(t->row_lo[r]), hi = lanes_up(t->row_hi[r]);
-    dress_row(t, r, e, NULL, x->term);
-    float top = row_max(e, lo, hi), old = x->m[at];
+    float old = x->m[at];
     if (!(top > old)) top = old;
     float shift = top == -INFINITY ? 0 : top;
     if (top > old) x->m[at] = top;
@@ -95,9 +94,17 @@ static void forward_tile(task *x)
     tile_scores(x);
     for (int k = 0; k < t->strips; k++) {
         const strip *y = &t->strip[k];
+        float top[MR];
         for (int r = y->row; r < y->row + y->rows; r++) {
-            if (t->row_hi[r] > t->row_lo[r]) stream_row(x, r, x->s + r * LD);
-            clear_around(t, r, x->s + r * LD, y->lo, y->hi);
+            float *e = x->s + r * LD;
+            if (t->row_hi[r] <= t->row_lo[r]) continue;
+            dress_row(t, r, e, NULL, x->term);
+            top[r - y->row] = row_max(e, lanes_down(t->row_lo[r]), lanes_up(t->row_hi[r]));
+        }
+        for (int r = y->row; r < y->row + y->rows; r++) {
+            float *e = x->s + r * LD;
+            if (t->row_hi[r] > t->row_lo[r]) stream_row(x, r, e, top[r - y->row]);
+            clear_around(t, r, e, y->lo, y->hi);
         }
     }
     weigh(t, x->o + (t->i - x->i) * x->width, x->width, x->s, x->values, p->Dv, x->finite);
