@@ -104,7 +104,7 @@ static void pack_words(int16_t *dst, const float *row, const float *inverse, int
 static int8_t weight_of_word(int16_t word, bool odd)
 {
     int8_t even = (int8_t)(uint8_t)((uint16_t)word & 0xff);
-    return odd ? (int8_t)((word - even) / 256) : even;
+    return (int8_t)(odd ? (word - even) / 256 : even);
 }
 
 static void pack_i8(const packing *p, int64_t n)
