@@ -18,7 +18,7 @@ typedef struct product {
     const att_product_desc *desc;
     const att_view *c, *bias; /* bias may be absent */
     int64_t segments;
-    const att_view *a, *b; /* [segments]; b is NULL when packed beforehand */
+    const att_view *a, *b; /* [segments]; packed beforehand b is a shape alone */
     int64_t M, N, K;
     float *scratch; /* threads * scratch_floats(): a block of a, then a ragged panel of b */
     float *chunk;   /* packed b of this chunk */
