@@ -101,34 +101,23 @@ static int unknown(const cli_option *options, const char *name, size_t length)
     return cli_wrong("--%s: unknown option", typed);
 }
 
-/* Choices made so far on this command line: two different ones contradict each other. */
-enum { CHOICES = 32 };
+/* What this command line has named so far, with the value; two different choices contradict each other. */
+enum { MOST_GIVEN = 64 };
 static struct {
     const cli_option *option;
     const char *text;
-} chosen[CHOICES];
+} given[MOST_GIVEN];
 
-static int choose(const cli_option *o, const char *shown, const char *text)
+static int note(const cli_option *o, const char *shown, const char *text)
 {
     int n = 0;
-    while (n < CHOICES && chosen[n].option && chosen[n].option != o) n++;
-    if (n == CHOICES) return CLI_DONE;
-    if (chosen[n].option && strcmp(chosen[n].text, text) != 0)
-        return cli_wrong("%s: given as %s and as %s, expected one of the two", shown, chosen[n].text, text);
-    chosen[n].option = o;
-    chosen[n].text = text;
+    while (n < MOST_GIVEN && given[n].option && given[n].option != o) n++;
+    if (n == MOST_GIVEN) return CLI_DONE;
+    if (o->kind == CLI_CHOICE && given[n].option && strcmp(given[n].text, text) != 0)
+        return cli_wrong("%s: given as %s and as %s, expected one of the two", shown, given[n].text, text);
+    given[n].option = o;
+    given[n].text = text;
     return CLI_DONE;
-}
-
-/* What this command line named. */
-enum { MOST_GIVEN = 64 };
-static const cli_option *given[MOST_GIVEN];
-
-static void note_given(const cli_option *o)
-{
-    int n = 0;
-    while (n < MOST_GIVEN && given[n] && given[n] != o) n++;
-    if (n < MOST_GIVEN) given[n] = o;
 }
 
 static bool among(const char *words, const char *word)
@@ -141,9 +130,11 @@ static bool among(const char *words, const char *word)
 
 int cli_check_given(const char *uses, const char *where)
 {
-    for (int n = 0; n < MOST_GIVEN && given[n]; n++)
-        if (!among("json quiet threads", given[n]->name) && !among(uses, given[n]->name))
-            return cli_wrong("--%s: not an option %s", given[n]->name, where);
+    for (int n = 0; n < MOST_GIVEN && given[n].option; n++) {
+        const char *name = given[n].option->name;
+        if (!among("json quiet threads", name) && !among(uses, name))
+            return cli_wrong("--%s: not an option %s", name, where);
+    }
     return CLI_DONE;
 }
 
@@ -153,17 +144,16 @@ static int take(const cli_option *o, const char *shown, const char *inside, cons
 {
     char expected[256] = "";
     describe(o, expected, sizeof expected);
-    note_given(o);
     if (o->kind == CLI_FLAG) {
         if (inside) return cli_wrong("%s: takes no value, got '%s'", shown, inside);
         store(o, NULL);
-        return CLI_DONE;
+        return note(o, shown, NULL);
     }
     const char *text = inside ? inside : *next;
     if (!text) return cli_wrong("%s: no value given, expected %s", shown, expected);
     if (!inside) *next = NULL;
     if (!store(o, text)) return cli_wrong("%s: '%s', expected %s", shown, text, expected);
-    return o->kind == CLI_CHOICE ? choose(o, shown, text) : CLI_DONE;
+    return note(o, shown, text);
 }
 
 static int take_word(const cli_option *options, const char *word, const char **next)
@@ -207,7 +197,6 @@ int cli_parse(const cli_command *command, int *argc, char **argv)
 {
     int n = 0;
     bool only_operands = false;
-    memset(chosen, 0, sizeof chosen);
     memset(given, 0, sizeof given);
     for (int i = 0; i < *argc; i++) {
         char *word = argv[i];
