@@ -146,6 +146,8 @@ typedef struct att_transformer_cache att_transformer_cache;
 ATT_API att_status att_transformer_cache_create(const att_transformer *model, int64_t rows, int64_t capacity,
                                                 const att_allocator *allocator, att_transformer_cache **out);
 ATT_API void att_transformer_cache_destroy(att_transformer_cache *cache); /* NULL is harmless */
+/* Empty it, for so many rows and positions from now on; memory that is large enough stays. After a failure it has none. */
+ATT_API att_status att_transformer_cache_reserve(att_transformer_cache *cache, int64_t rows, int64_t capacity);
 ATT_API int64_t att_transformer_cache_length(const att_transformer_cache *cache);
 /* Forget all positions from `length` on. */
 ATT_API void att_transformer_cache_cut(att_transformer_cache *cache, int64_t length);

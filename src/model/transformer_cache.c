@@ -5,42 +5,71 @@
 #include "base/parallel.h"
 #include "tape/tape.h"
 
-/* Memory is (layers, 2, rows, capacity, width): keys, then values; a second block takes turns in reordering. */
+/* Memory is (layers, 2, slots, heads, capacity, D): keys, then values, and what a head reads in one piece. A slot for
+ * each row and, of several, a spare one, through which rows pass that change places. */
 struct att_transformer_cache {
     const att_allocator *allocator;
     int64_t layers, rows, capacity, length;
-    int64_t heads, D; /* width = heads D */
-    size_t bytes;     /* of one block */
-    float *block[2];  /* [0] is the current one; [1] is NULL with one row */
+    int64_t heads, D;
+    size_t bytes, plan_bytes;
+    float *block;
+    int32_t *plan; /* (4, rows): see plan_moves */
 };
+
+static int64_t slots(int64_t rows)
+{
+    return rows > 1 ? rows + 1 : rows;
+}
+
+/* Room for `bytes` in *block, which has *had. */
+static att_status make_room(const att_allocator *a, void **block, size_t *had, size_t bytes)
+{
+    if (bytes <= *had) return ATT_OK;
+    att_free(a, *block, *had);
+    *block = NULL;
+    *had = 0;
+    ATT_TRY(att_alloc(a, bytes, block));
+    *had = bytes;
+    return ATT_OK;
+}
+
+att_status att_transformer_cache_reserve(att_transformer_cache *c, int64_t rows, int64_t capacity)
+{
+    size_t bytes = (size_t)(c->layers * 2 * c->heads * c->D) * sizeof(float), plan_bytes;
+    c->length = 0;
+    ATT_REQUIRE(rows >= 1 && capacity >= 1, ATT_E_VALUE, "cache: %lld rows of %lld positions, expected at least 1 each",
+                (long long)rows, (long long)capacity);
+    ATT_REQUIRE(rows < INT32_MAX && att_mul_size(bytes, (size_t)slots(rows), &bytes) &&
+                    att_mul_size(bytes, (size_t)capacity, &bytes) &&
+                    att_mul_size(4 * sizeof *c->plan, (size_t)rows, &plan_bytes),
+                ATT_E_MEMORY, "cache: %lld rows of %lld positions do not fit", (long long)rows, (long long)capacity);
+    c->rows = c->capacity = 0;
+    void *block = c->block, *plan = c->plan;
+    att_status status = make_room(c->allocator, &block, &c->bytes, bytes);
+    if (status == ATT_OK) status = make_room(c->allocator, &plan, &c->plan_bytes, plan_bytes);
+    c->block = block;
+    c->plan = plan;
+    ATT_TRY(status);
+    c->rows = rows;
+    c->capacity = capacity;
+    return ATT_OK;
+}
 
 att_status att_transformer_cache_create(const att_transformer *m, int64_t rows, int64_t capacity,
                                         const att_allocator *allocator, att_transformer_cache **out)
 {
     void *memory;
     *out = NULL;
-    int64_t D = m->config.width / m->config.heads;
-    size_t bytes = (size_t)(m->decoder.layers * 2 * m->config.kv_heads * D) * sizeof(float);
-    ATT_REQUIRE(rows >= 1 && capacity >= 1, ATT_E_VALUE, "cache: %lld rows of %lld positions, expected at least 1 each",
-                (long long)rows, (long long)capacity);
-    ATT_REQUIRE(att_mul_size(bytes, (size_t)rows, &bytes) && att_mul_size(bytes, (size_t)capacity, &bytes),
-                ATT_E_MEMORY, "cache: %lld rows of %lld positions do not fit", (long long)rows, (long long)capacity);
     ATT_TRY(att_alloc_zero(allocator, sizeof **out, &memory));
     att_transformer_cache *c = memory;
     *c = (att_transformer_cache){.allocator = allocator,
                                  .layers = m->decoder.layers,
-                                 .rows = rows,
-                                 .capacity = capacity,
                                  .heads = m->config.kv_heads,
-                                 .D = D,
-                                 .bytes = bytes};
-    for (int i = 0; i < (rows > 1 ? 2 : 1); i++) {
-        att_status status = att_alloc(allocator, bytes, &memory);
-        if (status != ATT_OK) {
-            att_transformer_cache_destroy(c);
-            return status;
-        }
-        c->block[i] = memory;
+                                 .D = m->config.width / m->config.heads};
+    att_status status = att_transformer_cache_reserve(c, rows, capacity);
+    if (status != ATT_OK) {
+        att_transformer_cache_destroy(c);
+        return status;
     }
     *out = c;
     return ATT_OK;
@@ -49,8 +78,8 @@ att_status att_transformer_cache_create(const att_transformer *m, int64_t rows, 
 void att_transformer_cache_destroy(att_transformer_cache *c)
 {
     if (!c) return;
-    att_free(c->allocator, c->block[0], c->bytes);
-    att_free(c->allocator, c->block[1], c->bytes);
+    att_free(c->allocator, c->block, c->bytes);
+    att_free(c->allocator, c->plan, c->plan_bytes);
     att_free(c->allocator, c, sizeof *c);
 }
 
@@ -77,13 +106,12 @@ att_status att_transformer_cache_check(const att_transformer_cache *c, const att
 
 void att_transformer_cache_views(const att_transformer_cache *c, int64_t l, int64_t T, att_view *k, att_view *v)
 {
-    int64_t width = c->heads * c->D, rows = c->rows * c->capacity * width;
-    att_view view = att_view_4d(c->block[0] + 2 * l * rows, ATT_F32, c->rows, c->heads, c->length + T, c->D);
-    view.stride[0] = c->capacity * width;
-    view.stride[1] = c->D;
-    view.stride[2] = width;
+    int64_t head = c->capacity * c->D, part = slots(c->rows) * c->heads * head;
+    att_view view = att_view_4d(c->block + 2 * l * part, ATT_F32, c->rows, c->heads, c->length + T, c->D);
+    view.stride[0] = c->heads * head;
+    view.stride[1] = head;
     *k = *v = view;
-    v->data = (float *)view.data + rows;
+    v->data = (float *)view.data + part;
 }
 
 void att_transformer_cache_grow(att_transformer_cache *c, int64_t T)
@@ -91,30 +119,63 @@ void att_transformer_cache_grow(att_transformer_cache *c, int64_t T)
     c->length += T;
 }
 
+/* What to copy, in this order: pairs (to, from) of slots, at most 1.5 a row; returns how many. A slot is written once
+ * nobody waits for what it holds; of slots that wait for each other in a circle one is saved in the spare slot `rows`.
+ * waiting[r]: how many wait for slot r; below 0: slot r holds what it shall. */
+static int64_t plan_moves(int64_t rows, const int32_t *parent, int32_t *waiting, int32_t (*move)[2])
+{
+    int64_t n = 0;
+    memset(waiting, 0, (size_t)rows * sizeof *waiting);
+    for (int32_t r = 0; r < rows; r++)
+        if (parent[r] != r) waiting[parent[r]]++;
+    for (int32_t r = 0; r < rows; r++)
+        if (parent[r] == r) waiting[r] = -1;
+    for (int32_t first = 0; first < rows; first++)
+        for (int32_t r = first; waiting[r] == 0; r = parent[r]) { /* perhaps the last that waited for its parent */
+            move[n][0] = r;
+            move[n++][1] = parent[r];
+            waiting[r] = -1;
+            waiting[parent[r]]--;
+        }
+    for (int32_t first = 0; first < rows; first++) {
+        if (waiting[first] < 0) continue;
+        int32_t r = first, from;
+        move[n][0] = (int32_t)rows;
+        move[n++][1] = first;
+        do {
+            from = parent[r];
+            waiting[r] = -1;
+            move[n][0] = r;
+            move[n++][1] = from == first ? (int32_t)rows : from;
+            r = from;
+        } while (r != first);
+    }
+    return n;
+}
+
 typedef struct reordering {
     const att_transformer_cache *c;
-    const int32_t *parent;
+    int32_t (*move)[2];
+    int64_t moves;
 } reordering;
 
-/* Tile: one row of one layer's keys or values. */
-static void reorder_row(void *ctx, int64_t tile, int worker)
+/* Tile: one layer's keys or values. */
+static void reorder_part(void *ctx, int64_t tile, int worker)
 {
     const reordering *r = ctx;
     const att_transformer_cache *c = r->c;
-    int64_t step = c->capacity * c->heads * c->D, part = tile / c->rows, row = tile % c->rows;
+    int64_t head = c->capacity * c->D, slot = c->heads * head;
+    size_t bytes = (size_t)(c->length * c->D) * sizeof(float);
+    float *part = c->block + tile * slots(c->rows) * slot;
     (void)worker;
-    memcpy(c->block[1] + tile * step, c->block[0] + (part * c->rows + r->parent[row]) * step,
-           (size_t)(c->length * c->heads * c->D) * sizeof(float));
+    for (int64_t i = 0; i < r->moves; i++)
+        for (int64_t h = 0; h < c->heads; h++)
+            memcpy(part + r->move[i][0] * slot + h * head, part + r->move[i][1] * slot + h * head, bytes);
 }
 
 void att_transformer_cache_reorder(att_transformer_cache *c, const att_exec *exec, const int32_t *parent)
 {
-    bool same = true;
-    for (int64_t r = 0; r < c->rows; r++) same = same && parent[r] == (int32_t)r;
-    if (same) return;
-    reordering job = {c, parent};
-    att_parallel(exec, c->layers * 2 * c->rows, reorder_row, &job);
-    float *swap = c->block[0];
-    c->block[0] = c->block[1];
-    c->block[1] = swap;
+    reordering job = {.c = c, .move = (int32_t(*)[2])(c->plan + c->rows)};
+    job.moves = plan_moves(c->rows, parent, c->plan, job.move);
+    if (job.moves) att_parallel(exec, c->layers * 2, reorder_part, &job);
 }

@@ -99,7 +99,8 @@ static att_status start_transformer(att_decoder *d, int64_t steps)
     att_node *states = att_transformer_encode(tape, m, &source, &lengths, NULL, 0, NULL);
     att_transformer_remember(tape, m, states, &lengths, &d->memory);
     ATT_TRY(att_tape_status(tape));
-    return att_transformer_cache_create(m, d->R, steps, d->t->allocator, &d->cache);
+    if (d->t->cache) return att_transformer_cache_reserve(d->t->cache, d->R, steps);
+    return att_transformer_cache_create(m, d->R, steps, d->t->allocator, &d->t->cache);
 }
 
 /* Mean over the heads of the layer before the last, which aligns best (Garg et al. 2019, section 4.2). */
@@ -123,7 +124,7 @@ static att_node *step_transformer(att_decoder *d, const int32_t *ids)
     att_tape *tape = d->t->decoder;
     att_view words = att_view_2d((void *)(uintptr_t)ids, ATT_I32, d->R, 1);
     att_transformer_look *look = d->look ? att_tape_alloc(tape, sizeof *look) : NULL;
-    att_node *x = att_transformer_decode(tape, m, &d->memory, d->cache, &words, 0, look);
+    att_node *x = att_transformer_decode(tape, m, &d->memory, d->t->cache, &words, 0, look);
     int64_t layers = att_transformer_configuration(m)->decoder_layers;
     if (look && att_tape_status(tape) == ATT_OK) d->weights = alignment(d, &look->cross[layers > 1 ? layers - 2 : 0]);
     return att_transformer_logits(tape, m, x);
@@ -153,11 +154,10 @@ void att_decoder_follow(att_decoder *d, const int32_t *parent)
     if (d->t->model.recurrent)
         follow_recurrent(d, parent);
     else
-        att_transformer_cache_reorder(d->cache, &d->t->exec, parent);
+        att_transformer_cache_reorder(d->t->cache, &d->t->exec, parent);
 }
 
 void att_decoder_stop(att_decoder *d)
 {
-    att_transformer_cache_destroy(d->cache);
     for (int i = 0; i < 2; i++) att_free(d->t->allocator, d->row[i], (size_t)(d->R * d->width) * sizeof(float));
 }

@@ -19,7 +19,6 @@ typedef struct att_decoder {
     int64_t width; /* floats of a row */
     /* Transformer */
     att_transformer_memory memory;
-    att_transformer_cache *cache;
 } att_decoder;
 
 /* Encode the batch, for at most `steps` steps of k rows a sentence. Stop it also after a failure. */

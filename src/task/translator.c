@@ -60,6 +60,7 @@ att_status att_translator_create(const att_recipe *recipe, att_tokenizer *source
 void att_translator_destroy(att_translator *t)
 {
     if (!t) return;
+    att_transformer_cache_destroy(t->cache);
     att_tape_destroy(t->encoder);
     att_tape_destroy(t->decoder);
     att_pair_model_destroy(&t->model);

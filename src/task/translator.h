@@ -14,6 +14,7 @@ struct att_translator {
     att_tokenizer *source, *target; /* the same one when shared */
     att_pair_model model;
     att_tape *encoder, *decoder;
+    att_transformer_cache *cache; /* of the searches, one after the other; NULL before the first */
 };
 
 /* From its parts, which it owns from then on, also on failure. `recipe` is copied. */

@@ -315,6 +315,52 @@ static void reordered(void **state)
     free_model(&m);
 }
 
+/* Whatever rows move where, circles included: as if every row had always been its parent. A cache that served more rows
+ * before forgets them. */
+static void reordered_anyhow(void **state)
+{
+    enum { R = 7, T = 4 };
+    static const int32_t some[][R] = {{1, 2, 3, 4, 5, 6, 0}, {1, 0, 3, 2, 5, 4, 6}, {1, 1, 2, 1, 3, 4, 5},
+                                      {2, 0, 1, 0, 3, 4, 5}, {6, 5, 4, 3, 2, 1, 0}, {3, 3, 3, 3, 3, 3, 3}};
+    enum { SOME = sizeof some / sizeof *some, ALL = SOME + 40 };
+    att_transformer_config c = long_configuration(ATT_POSITIONS_SINE, false);
+    model m = make_model(&c, 2);
+    att_transformer_cache *cache;
+    att_exec exec = {.threads = 2};
+    att_random random = {.seed = 7};
+    (void)state;
+    assert_ok(att_transformer_cache_create(m.m, R + 2, T, NULL, &cache));
+    for (int64_t i = 0; i < ALL; i++) {
+        int32_t ids[R * T], next[R], want[R * (T + 1)], parent[R];
+        float got[R][V];
+        for (int64_t r = 0; r < R; r++) parent[r] = i < SOME ? some[i][r] : (int32_t)(att_random_u32(&random) % R);
+        for (int r = 0; r < R; r++) {
+            for (int t = 0; t < T; t++) {
+                ids[r * T + t] = (r * 5 + t * 3 + (int)i) % V;
+                want[r * (T + 1) + t] = (parent[r] * 5 + t * 3 + (int)i) % V;
+            }
+            want[r * (T + 1) + T] = next[r] = (r + 1) % V;
+        }
+        att_view first = att_view_2d(ids, ATT_I32, R, T), step = att_view_2d(next, ATT_I32, R, 1);
+        att_view whole = att_view_2d(want, ATT_I32, R, T + 1);
+        assert_ok(att_transformer_cache_reserve(cache, R, T + 1));
+        att_tape_begin(m.tape, 0);
+        att_transformer_decode(m.tape, m.m, NULL, cache, &first, 0, NULL);
+        att_transformer_cache_reorder(cache, &exec, parent);
+        att_node *x = att_transformer_decode(m.tape, m.m, NULL, cache, &step, 0, NULL);
+        memcpy(got, att_node_value(att_transformer_logits(m.tape, m.m, x))->data, sizeof got);
+        att_tape_begin(m.tape, 0);
+        x = att_transformer_logits(m.tape, m.m, att_transformer_decode(m.tape, m.m, NULL, NULL, &whole, 0, NULL));
+        assert_ok(att_tape_status(m.tape));
+        const float *y = att_node_value(x)->data;
+        for (int r = 0; r < R; r++)
+            if (memcmp(got[r], y + (r * (T + 1) + T) * V, sizeof got[r]) != 0)
+                fail_msg("reordering %lld: row %d differs", (long long)i, r);
+    }
+    att_transformer_cache_destroy(cache);
+    free_model(&m);
+}
+
 /* Several rows of one sentence read its memory as if each had its own; weights are of the right shape and sum to 1. */
 static void rows_of_a_sentence(void **state)
 {
@@ -521,6 +567,7 @@ static void failing_allocator(void **state)
         test_allocator_init(&books, at);
         status = att_transformer_create(&c, 1, 1, &books.allocator, &m);
         if (status == ATT_OK) status = att_transformer_cache_create(m, 2, 3, &books.allocator, &cache);
+        if (status == ATT_OK) status = att_transformer_cache_reserve(cache, 5, 9);
         if (status == ATT_OK) status = att_tape_create(NULL, &books.allocator, &tape);
         if (status == ATT_OK) {
             att_tape_begin(tape, 1);
@@ -543,6 +590,7 @@ int main(void)
         cmocka_unit_test(threads),
         cmocka_unit_test(cached_equals_uncached),
         cmocka_unit_test(reordered),
+        cmocka_unit_test(reordered_anyhow),
         cmocka_unit_test(rows_of_a_sentence),
         cmocka_unit_test(sentences_alone),
         cmocka_unit_test(no_look_ahead),

@@ -262,23 +262,23 @@ static inline void pack_left(float *dst, const float *src, int64_t row, int64_t 
 static inline bool pack_panels(float *dst, int64_t height, const float *src, int64_t row, int64_t lo, int64_t hi,
                                int64_t D)
 {
-    vf sick = vf_zero(); /* 0, or NaN once an Inf or NaN was seen */
+    vf sick[GEMM_NV] = {vf_zero(), vf_zero()}; /* 0, or NaN once an Inf or NaN was seen */
     const int64_t whole = D / NR * NR, width = panels(D) * NR;
     for (int64_t r = lo; r < hi; r++, src += row) {
         float *to = dst + r * NR;
         for (int64_t d = 0; d < whole; d += NR, to += height * NR)
-            for (int64_t v = 0; v < NR; v += VF_LANES) {
-                vf x = vf_load(src + d + v);
-                sick = vf_fma(x, vf_zero(), sick);
-                vf_store(to + v, x);
+            for (int v = 0; v < GEMM_NV; v++) {
+                vf x = vf_load(src + d + v * VF_LANES);
+                sick[v] = vf_fma(x, vf_zero(), sick[v]);
+                vf_store(to + v * VF_LANES, x);
             }
         for (int64_t d = whole; d < width; d += VF_LANES) {
             vf x = d < D ? vf_load_some(src + d, D - d) : vf_zero();
-            sick = vf_fma(x, vf_zero(), sick);
+            sick[0] = vf_fma(x, vf_zero(), sick[0]);
             vf_store(to + d - whole, x);
         }
     }
-    return !vm_any(vf_isnan(sick));
+    return !vm_any(vf_isnan(vf_add(sick[0], sick[1])));
 }
 
 /* The transpose of rows lo .. hi - 1, the first of them at src: panel c holds keys c * NR .. in its columns, and D

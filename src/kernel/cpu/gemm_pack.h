@@ -33,62 +33,66 @@ VF_INLINE int64_t gemm_tile_rows(int64_t rows, int64_t tiles, int64_t i)
     return rows / tiles + (i < rows % tiles);
 }
 
-/* One 4 x 4 block in every group of four lanes: group g of the vector holds four floats of row 4 g, `row` apart. */
+/* A shuffle of every group of four lanes alike; lane VF_LANES + i is lane i of its second operand. Group g of
+ * load_groups holds four floats from p[4 g]. */
 #if VF_LANES == 16
-VF_INLINE vf load_groups(const float *p, int64_t row)
+VF_INLINE vf load_groups(const float *const *p, int64_t at)
 {
-    vf low = _mm512_insertf32x4(_mm512_castps128_ps512(_mm_loadu_ps(p)), _mm_loadu_ps(p + 4 * row), 1);
-    return _mm512_insertf32x4(_mm512_insertf32x4(low, _mm_loadu_ps(p + 8 * row), 2), _mm_loadu_ps(p + 12 * row), 3);
+    vf low = _mm512_insertf32x4(_mm512_castps128_ps512(_mm_loadu_ps(p[0] + at)), _mm_loadu_ps(p[4] + at), 1);
+    return _mm512_insertf32x4(_mm512_insertf32x4(low, _mm_loadu_ps(p[8] + at), 2), _mm_loadu_ps(p[12] + at), 3);
 }
 typedef int32_t lanes __attribute__((vector_size(64)));
 #define GROUPS(a, b, c, d)                                                                                             \
     ((lanes){a, b, c, d, a + 4, b + 4, c + 4, d + 4, a + 8, b + 8, c + 8, d + 8, a + 12, b + 12, c + 12, d + 12})
 #elif VF_LANES == 8
-VF_INLINE vf load_groups(const float *p, int64_t row)
+VF_INLINE vf load_groups(const float *const *p, int64_t at)
 {
-    return _mm256_insertf128_ps(_mm256_castps128_ps256(_mm_loadu_ps(p)), _mm_loadu_ps(p + 4 * row), 1);
+    return _mm256_insertf128_ps(_mm256_castps128_ps256(_mm_loadu_ps(p[0] + at)), _mm_loadu_ps(p[4] + at), 1);
 }
 typedef int32_t lanes __attribute__((vector_size(32)));
 #define GROUPS(a, b, c, d) ((lanes){a, b, c, d, a + 4, b + 4, c + 4, d + 4})
 #else
-VF_INLINE vf load_groups(const float *p, int64_t row)
+VF_INLINE vf load_groups(const float *const *p, int64_t at)
 {
-    (void)row;
-    return vf_load(p);
+    return vf_load(p[0] + at);
 }
 typedef vm lanes;
 #define GROUPS(a, b, c, d) ((lanes){a, b, c, d})
 #endif
 
-/* dst[j * dst_row + i] = src[i * src_row + j] for VF_LANES rows i and four columns j: every group transposes its own
- * block, and the groups of a result lie side by side in dst. */
-VF_INLINE void transpose_lanes(float *dst, int64_t dst_row, const float *src, int64_t src_row)
+/* dst[j * dst_row + i] = row[i][j] for n <= VF_LANES rows and `cols` columns, where all VF_LANES pointers may be read.
+ * Four columns at a time, every group of lanes transposes a block of 4 x 4, and the groups of a result lie side by
+ * side. */
+VF_INLINE void transpose_rows(float *dst, int64_t dst_row, const float *const *row, int64_t n, int64_t cols)
 {
-    enum { L = VF_LANES }; /* lane L + i of a shuffle is lane i of its second operand */
-    vf r0 = load_groups(src, src_row), r1 = load_groups(src + src_row, src_row);
-    vf r2 = load_groups(src + 2 * src_row, src_row), r3 = load_groups(src + 3 * src_row, src_row);
-    vf a = vf_shuffle(r0, r1, GROUPS(0, L, 1, L + 1)), b = vf_shuffle(r2, r3, GROUPS(0, L, 1, L + 1));
-    vf c = vf_shuffle(r0, r1, GROUPS(2, L + 2, 3, L + 3));
-    vf d = vf_shuffle(r2, r3, GROUPS(2, L + 2, 3, L + 3));
-    vf_store(dst, vf_shuffle(a, b, GROUPS(0, 1, L, L + 1)));
-    vf_store(dst + dst_row, vf_shuffle(a, b, GROUPS(2, 3, L + 2, L + 3)));
-    vf_store(dst + 2 * dst_row, vf_shuffle(c, d, GROUPS(0, 1, L, L + 1)));
-    vf_store(dst + 3 * dst_row, vf_shuffle(c, d, GROUPS(2, 3, L + 2, L + 3)));
+    enum { L = VF_LANES };
+    int64_t j = 0;
+    for (; j + 4 <= cols; j += 4, dst += 4 * dst_row) {
+        vf r0 = load_groups(row, j), r1 = load_groups(row + 1, j);
+        vf r2 = load_groups(row + 2, j), r3 = load_groups(row + 3, j);
+        vf a = vf_shuffle(r0, r1, GROUPS(0, L, 1, L + 1)), b = vf_shuffle(r2, r3, GROUPS(0, L, 1, L + 1));
+        vf c = vf_shuffle(r0, r1, GROUPS(2, L + 2, 3, L + 3)), d = vf_shuffle(r2, r3, GROUPS(2, L + 2, 3, L + 3));
+        vf_store_some(dst, vf_shuffle(a, b, GROUPS(0, 1, L, L + 1)), n);
+        vf_store_some(dst + dst_row, vf_shuffle(a, b, GROUPS(2, 3, L + 2, L + 3)), n);
+        vf_store_some(dst + 2 * dst_row, vf_shuffle(c, d, GROUPS(0, 1, L, L + 1)), n);
+        vf_store_some(dst + 3 * dst_row, vf_shuffle(c, d, GROUPS(2, 3, L + 2, L + 3)), n);
+    }
+    for (; j < cols; j++, dst += dst_row)
+        for (int64_t i = 0; i < n; i++) dst[i] = row[i][j];
 }
 
 /* dst(cols,rows) = transpose of src(rows,cols), both with dense rows. */
 static inline void transpose(float *dst, int64_t dst_row, const float *src, int64_t src_row, int64_t rows, int64_t cols)
 {
-    for (int64_t j = 0; j < cols; j += 4) /* whole rows of dst at a time */
-        for (int64_t i = 0; i < rows; i += VF_LANES) {
-            float *d = dst + j * dst_row + i;
-            const float *s = src + i * src_row + j;
-            if (i + VF_LANES <= rows && j + 4 <= cols)
-                transpose_lanes(d, dst_row, s, src_row);
-            else
-                for (int64_t y = 0; y < 4 && j + y < cols; y++)
-                    for (int64_t x = 0; x < VF_LANES && i + x < rows; x++) d[y * dst_row + x] = s[x * src_row + y];
-        }
+    const float *row[VF_LANES];
+    for (int64_t lo = 0; lo < rows; lo += VF_LANES) {
+        const int64_t n = rows - lo < VF_LANES ? rows - lo : VF_LANES;
+        for (int64_t i = 0; i < VF_LANES; i++) row[i] = src + (lo + (i < n ? i : 0)) * src_row;
+        if (n == VF_LANES)
+            transpose_rows(dst + lo, dst_row, row, VF_LANES, cols);
+        else
+            transpose_rows(dst + lo, dst_row, row, n, cols);
+    }
 }
 
 static inline void copy_strided(float *dst, int64_t dst_row, const float *src, int64_t row, int64_t col, int64_t rows,
