@@ -146,13 +146,17 @@ typedef struct att_transformer_cache att_transformer_cache;
 ATT_API att_status att_transformer_cache_create(const att_transformer *model, int64_t rows, int64_t capacity,
                                                 const att_allocator *allocator, att_transformer_cache **out);
 ATT_API void att_transformer_cache_destroy(att_transformer_cache *cache); /* NULL is harmless */
-/* Empty it, for so many rows and positions from now on; memory that is large enough stays. After a failure it has none. */
+/* Empty it, for so many rows and positions from now on; memory that is large enough stays. After a failure it has none.
+ */
 ATT_API att_status att_transformer_cache_reserve(att_transformer_cache *cache, int64_t rows, int64_t capacity);
 ATT_API int64_t att_transformer_cache_length(const att_transformer_cache *cache);
 /* Forget all positions from `length` on. */
 ATT_API void att_transformer_cache_cut(att_transformer_cache *cache, int64_t length);
 /* Row r becomes what row parent[r] was. */
 ATT_API void att_transformer_cache_reorder(att_transformer_cache *cache, const att_exec *exec, const int32_t *parent);
+/* Only n rows stay, row r what row[r] >= r was; row[r] ascends. */
+ATT_API void att_transformer_cache_keep(att_transformer_cache *cache, const att_exec *exec, const int32_t *row,
+                                        int64_t n);
 
 /* ids (R,T) at the positions 0 .. T-1, or with a cache at those behind it, which then holds them too; -> states
  * (R,T,C). Every position sees itself and those before it. The same bits whether ids come one by one, in pieces or all

@@ -9,17 +9,12 @@
  * each row and, of several, a spare one, through which rows pass that change places. */
 struct att_transformer_cache {
     const att_allocator *allocator;
-    int64_t layers, rows, capacity, length;
+    int64_t layers, slots, rows, capacity, length;
     int64_t heads, D;
     size_t bytes, plan_bytes;
     float *block;
     int32_t *plan; /* (4, rows): see plan_moves */
 };
-
-static int64_t slots(int64_t rows)
-{
-    return rows > 1 ? rows + 1 : rows;
-}
 
 /* Room for `bytes` in *block, which has *had. */
 static att_status make_room(const att_allocator *a, void **block, size_t *had, size_t bytes)
@@ -36,10 +31,11 @@ static att_status make_room(const att_allocator *a, void **block, size_t *had, s
 att_status att_transformer_cache_reserve(att_transformer_cache *c, int64_t rows, int64_t capacity)
 {
     size_t bytes = (size_t)(c->layers * 2 * c->heads * c->D) * sizeof(float), plan_bytes;
+    int64_t slots = rows > 1 ? rows + 1 : rows;
     c->length = 0;
     ATT_REQUIRE(rows >= 1 && capacity >= 1, ATT_E_VALUE, "cache: %lld rows of %lld positions, expected at least 1 each",
                 (long long)rows, (long long)capacity);
-    ATT_REQUIRE(rows < INT32_MAX && att_mul_size(bytes, (size_t)slots(rows), &bytes) &&
+    ATT_REQUIRE(rows < INT32_MAX && att_mul_size(bytes, (size_t)slots, &bytes) &&
                     att_mul_size(bytes, (size_t)capacity, &bytes) &&
                     att_mul_size(4 * sizeof *c->plan, (size_t)rows, &plan_bytes),
                 ATT_E_MEMORY, "cache: %lld rows of %lld positions do not fit", (long long)rows, (long long)capacity);
@@ -50,6 +46,7 @@ att_status att_transformer_cache_reserve(att_transformer_cache *c, int64_t rows,
     c->block = block;
     c->plan = plan;
     ATT_TRY(status);
+    c->slots = slots;
     c->rows = rows;
     c->capacity = capacity;
     return ATT_OK;
@@ -106,7 +103,7 @@ att_status att_transformer_cache_check(const att_transformer_cache *c, const att
 
 void att_transformer_cache_views(const att_transformer_cache *c, int64_t l, int64_t T, att_view *k, att_view *v)
 {
-    int64_t head = c->capacity * c->D, part = slots(c->rows) * c->heads * head;
+    int64_t head = c->capacity * c->D, part = c->slots * c->heads * head;
     att_view view = att_view_4d(c->block + 2 * l * part, ATT_F32, c->rows, c->heads, c->length + T, c->D);
     view.stride[0] = c->heads * head;
     view.stride[1] = head;
@@ -166,16 +163,33 @@ static void reorder_part(void *ctx, int64_t tile, int worker)
     const att_transformer_cache *c = r->c;
     int64_t head = c->capacity * c->D, slot = c->heads * head;
     size_t bytes = (size_t)(c->length * c->D) * sizeof(float);
-    float *part = c->block + tile * slots(c->rows) * slot;
+    float *part = c->block + tile * c->slots * slot;
     (void)worker;
     for (int64_t i = 0; i < r->moves; i++)
         for (int64_t h = 0; h < c->heads; h++)
             memcpy(part + r->move[i][0] * slot + h * head, part + r->move[i][1] * slot + h * head, bytes);
 }
 
+static void reorder(reordering *job, const att_exec *exec)
+{
+    if (job->moves) att_parallel(exec, job->c->layers * 2, reorder_part, job);
+}
+
 void att_transformer_cache_reorder(att_transformer_cache *c, const att_exec *exec, const int32_t *parent)
 {
     reordering job = {.c = c, .move = (int32_t(*)[2])(c->plan + c->rows)};
     job.moves = plan_moves(c->rows, parent, c->plan, job.move);
-    if (job.moves) att_parallel(exec, c->layers * 2, reorder_part, &job);
+    reorder(&job, exec);
+}
+
+void att_transformer_cache_keep(att_transformer_cache *c, const att_exec *exec, const int32_t *row, int64_t n)
+{
+    reordering job = {.c = c, .move = (int32_t(*)[2])(c->plan + c->rows)};
+    for (int32_t r = 0; r < n; r++) {
+        if (row[r] == r) continue;
+        job.move[job.moves][0] = r;
+        job.move[job.moves++][1] = row[r];
+    }
+    reorder(&job, exec);
+    c->rows = n;
 }

@@ -208,10 +208,12 @@ void att_product_packed_column(const att_packed *packed, int64_t n, float *out)
             break;
         }
         default: {
+            if (dense) {
+                out[k] = packed->scale[n] * ((const int8_t *)packed->data)[k * nr + j];
+                break;
+            }
             int64_t at = first * att_ceil_div(K, 2) + k / 2 * nr + j % (nr / 2) * 2 + k % 2;
-            int8_t weight = dense ? ((const int8_t *)packed->data)[k * nr + j]
-                                  : weight_of_word(((const int16_t *)packed->data)[at], j >= nr / 2);
-            out[k] = packed->scale[n] * weight;
+            out[k] = packed->scale[n] * weight_of_word(((const int16_t *)packed->data)[at], j >= nr / 2);
         }
         }
 }

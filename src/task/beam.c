@@ -24,12 +24,14 @@ typedef struct search {
     const att_translate_options *o;
     const att_search_batch *batch;
     int64_t k, R, V, Ts, T;  /* beam, rows, logits of a row, source length, most steps */
+    int64_t *place;          /* (B) which of the decoder's sentences b is; -1: it has left */
+    int32_t *stay, *follow;  /* (B), (R) room for what the decoder is told */
     int32_t words;           /* tokens that the tokeniser has: V or less */
     int32_t pad, start, end; /* tokens of these roles */
     int32_t *token, *parent; /* (T,R): what row r of step t added, and the row it came from */
     float *attention;        /* (T,R,Ts): where the row that step t started from looked; NULL if not needed */
     double *live;            /* (R) log probability; -inf: no hypothesis */
-    float *lse, *loss;       /* (R) of this step's logits */
+    float *lse, *loss;       /* (R) of this step's logits, in the decoder's order */
     int32_t *any_word;       /* (R) zeros */
     candidate *candidates;   /* (B, 2k) of this step, best first */
     finished *done;          /* (B, k), best first */
@@ -74,7 +76,10 @@ static double log_sum_exp(const search *s, const float *x, bool last)
     return (double)most + log(sum);
 }
 
-enum { SCANNED = 32 }; /* logits looked at together */
+enum {
+    SCANNED = 32, /* logits looked at together */
+    LEAVE_OF = 8  /* sentences that have ended leave when one of so many has */
+};
 
 /* Whether any of n <= SCANNED logits reaches `least`. */
 static bool any_reaches(const float *x, int64_t n, float least)
@@ -90,9 +95,10 @@ static bool any_reaches(const float *x, int64_t n, float least)
 /* log sum exp of all logits of every row, into s->lse: the loss of a word whichever. */
 static att_status normalise(search *s)
 {
-    att_view logits = att_view_2d((void *)(uintptr_t)s->decoder.logits, ATT_F32, s->R, s->V);
-    att_view any = att_view_1d(s->any_word, ATT_I32, s->R), loss = att_view_1d(s->loss, ATT_F32, s->R),
-             lse = att_view_1d(s->lse, ATT_F32, s->R);
+    int64_t R = s->decoder.R;
+    att_view logits = att_view_2d((void *)(uintptr_t)s->decoder.logits, ATT_F32, R, s->V);
+    att_view any = att_view_1d(s->any_word, ATT_I32, R), loss = att_view_1d(s->loss, ATT_F32, R),
+             lse = att_view_1d(s->lse, ATT_F32, R);
     int64_t correct;
     return att_cross_entropy_forward(&s->t->exec, &loss, &lse, &logits, &any, 0.0, &correct);
 }
@@ -112,8 +118,9 @@ static int64_t collect(const search *s, int64_t b, bool last, candidate *list)
     int32_t from = last ? s->end : 0, to = last ? s->end + 1 : s->words;
     for (int64_t r = b * s->k; r < (b + 1) * s->k; r++) {
         if (s->live[r] == minus_infinity) continue;
-        const float *x = s->decoder.logits + r * s->V;
-        double offset = s->live[r] - (s->o->renormalise ? log_sum_exp(s, x, last) : (double)s->lse[r]);
+        int64_t row = s->place[b] * s->k + r - b * s->k;
+        const float *x = s->decoder.logits + row * s->V;
+        double offset = s->live[r] - (s->o->renormalise ? log_sum_exp(s, x, last) : (double)s->lse[row]);
         for (int32_t at = from; at < to; at += SCANNED) {
             int32_t end = at + SCANNED < to ? at + SCANNED : to;
             float least = n < most ? -INFINITY : nextafterf((float)(list[n - 1].log_probability - offset), -INFINITY);
@@ -229,25 +236,65 @@ static att_status prepare(search *s)
     ATT_TRY(alloc(s, s->R, sizeof *s->lse, &s->lse));
     ATT_TRY(alloc(s, s->R, sizeof *s->loss, &s->loss));
     ATT_TRY(alloc(s, s->R, sizeof *s->any_word, &s->any_word));
+    ATT_TRY(alloc(s, B, sizeof *s->place, &s->place));
+    ATT_TRY(alloc(s, B, sizeof *s->stay, &s->stay));
+    ATT_TRY(alloc(s, s->R, sizeof *s->follow, &s->follow));
     ATT_TRY(alloc(s, B * 2 * s->k, sizeof *s->candidates, &s->candidates));
     ATT_TRY(alloc(s, B * s->k, sizeof *s->done, &s->done));
     ATT_TRY(alloc(s, B, sizeof *s->done_count, &s->done_count));
     ATT_TRY(alloc(s, B, sizeof *s->ended, &s->ended));
     for (int64_t r = 0; r < s->R; r++) s->live[r] = r % s->k ? minus_infinity : 0.0;
     for (int64_t i = 0; i < B * s->k; i++) s->done[i].row = -1;
+    for (int64_t b = 0; b < B; b++) s->place[b] = b;
     return att_decoder_start(&s->decoder, s->t, s->batch, s->k, s->T, s->attention != NULL);
+}
+
+static void save_attention(search *s)
+{
+    int64_t of_sentence = s->k * s->Ts;
+    float *to = s->attention + s->step * s->R * s->Ts;
+    for (int64_t b = 0; b < s->batch->B; b++)
+        if (s->place[b] >= 0)
+            memcpy(to + b * of_sentence, s->decoder.weights + s->place[b] * of_sentence,
+                   (size_t)of_sentence * sizeof *to);
+}
+
+/* Sentences that have ended leave the decoder, once they are enough to be worth moving the others. */
+static att_status part(search *s)
+{
+    int64_t n = 0;
+    for (int64_t b = 0; b < s->batch->B; b++)
+        if (s->place[b] >= 0 && !s->ended[b]) s->stay[n++] = (int32_t)s->place[b];
+    if (n == 0 || n * LEAVE_OF > s->decoder.B * (LEAVE_OF - 1)) return ATT_OK;
+    n = 0;
+    for (int64_t b = 0; b < s->batch->B; b++)
+        if (s->place[b] >= 0) s->place[b] = s->ended[b] ? -1 : n++;
+    return att_decoder_keep(&s->decoder, s->stay, n);
+}
+
+/* The decoder goes on with the rows that this step chose, whose words become ids. */
+static att_status follow(search *s, int32_t *ids)
+{
+    const int32_t *token = s->token + s->step * s->R, *parent = s->parent + s->step * s->R;
+    for (int64_t b = 0; b < s->batch->B; b++)
+        for (int64_t r = 0; s->place[b] >= 0 && r < s->k; r++) {
+            int64_t row = s->place[b] * s->k + r, from = s->ended[b] ? r : parent[b * s->k + r] - b * s->k;
+            s->follow[row] = (int32_t)(s->place[b] * s->k + from);
+        }
+    att_decoder_follow(&s->decoder, s->follow);
+    ATT_TRY(part(s));
+    for (int64_t b = 0; b < s->batch->B; b++)
+        if (s->place[b] >= 0) memcpy(ids + s->place[b] * s->k, token + b * s->k, (size_t)s->k * sizeof *ids);
+    return ATT_OK;
 }
 
 static att_status step(search *s, int32_t *ids)
 {
     ATT_TRY(att_decoder_step(&s->decoder, ids));
-    if (s->attention)
-        memcpy(s->attention + s->step * s->R * s->Ts, s->decoder.weights, (size_t)(s->R * s->Ts) * sizeof(float));
+    if (s->attention) save_attention(s);
     ATT_TRY(normalise(s));
     att_parallel(&s->t->exec, s->batch->B, choose, s);
-    att_decoder_follow(&s->decoder, s->parent + s->step * s->R);
-    memcpy(ids, s->token + s->step * s->R, (size_t)s->R * sizeof *ids);
-    return ATT_OK;
+    return follow(s, ids);
 }
 
 static bool all_done(const search *s)

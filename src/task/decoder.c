@@ -2,7 +2,33 @@
 
 #include <string.h>
 
-#define WITH_LENGTHS(d) att_view_1d((d)->batch->lengths, ATT_I32, (d)->batch->B)
+#define WITH_LENGTHS(d) att_view_1d((d)->lengths, ATT_I32, (d)->B)
+
+/* Of a dense view's entries along `axis` those in entry[n] stay, moved together in place: entry[i] >= i ascends. */
+static void keep_entries(att_view *v, int axis, const int32_t *entry, int64_t n)
+{
+    int64_t before = 1;
+    size_t bytes = att_dtype_bytes(v->dtype);
+    if (!v->data) return;
+    for (int d = 0; d < axis; d++) before *= v->dim[d];
+    for (int d = axis + 1; d < v->ndim; d++) bytes *= (size_t)v->dim[d];
+    for (int64_t o = 0; o < before; o++)
+        for (int64_t i = 0; i < n; i++)
+            memmove((char *)v->data + (size_t)(o * n + i) * bytes,
+                    (const char *)v->data + (size_t)(o * v->dim[axis] + entry[i]) * bytes, bytes);
+    int64_t dim[ATT_MAX_DIMS];
+    memcpy(dim, v->dim, sizeof dim);
+    dim[axis] = n;
+    *v = att_view_dense(v->data, v->dtype, v->ndim, dim);
+}
+
+static void keep_of_node(att_decoder *d, att_node **node, int axis, const int32_t *entry, int64_t n)
+{
+    if (!*node) return;
+    att_view v = *att_node_value(*node);
+    keep_entries(&v, axis, entry, n);
+    *node = att_tape_constant(d->t->encoder, &v);
+}
 
 /* ---- recurrent ---- */
 
@@ -60,9 +86,10 @@ static att_status start_recurrent(att_decoder *d)
     att_seq2seq_encode(d->t->encoder, d->t->model.recurrent, &source, &lengths, 0, &d->recurrent, &d->state);
     ATT_TRY(att_tape_status(d->t->encoder));
     d->width = state_width(att_seq2seq_configuration(d->t->model.recurrent));
+    d->row_floats = d->R * d->width;
     for (int i = 0; i < 2; i++) {
         void *block;
-        ATT_TRY(att_new_array(d->t->allocator, (size_t)(d->R * d->width), sizeof(float), &block));
+        ATT_TRY(att_new_array(d->t->allocator, (size_t)d->row_floats, sizeof(float), &block));
         d->row[i] = block;
     }
     each_part(d, NULL, spread_part);
@@ -87,6 +114,22 @@ static void follow_recurrent(att_decoder *d, const int32_t *parent)
     d->row[1] = swap;
 }
 
+static void keep_recurrent(att_decoder *d, const int32_t *sentence, int64_t n)
+{
+    att_seq2seq_memory *m = &d->recurrent;
+    att_view rows = att_view_2d(d->row[0], ATT_F32, d->B, d->k * d->width);
+    bool one = m->keys == m->states; /* some scores compare with the states themselves */
+    keep_entries(&rows, 0, sentence, n);
+    keep_of_node(d, &m->states, 1, sentence, n);
+    if (one)
+        m->keys = m->states;
+    else
+        keep_of_node(d, &m->keys, 1, sentence, n);
+    keep_of_node(d, &m->context, 0, sentence, n);
+    keep_entries(&m->prepared, 0, sentence, n);
+    m->lengths.dim[0] = n;
+}
+
 /* ---- Transformer ---- */
 
 static att_status start_transformer(att_decoder *d, int64_t steps)
@@ -101,6 +144,15 @@ static att_status start_transformer(att_decoder *d, int64_t steps)
     ATT_TRY(att_tape_status(tape));
     if (d->t->cache) return att_transformer_cache_reserve(d->t->cache, d->R, steps);
     return att_transformer_cache_create(m, d->R, steps, d->t->allocator, &d->t->cache);
+}
+
+static void keep_transformer(att_decoder *d, const int32_t *sentence, int64_t n)
+{
+    int64_t layers = att_transformer_configuration(d->t->model.transformer)->decoder_layers;
+    for (int64_t l = 0; l < layers; l++) keep_of_node(d, &d->memory.key_value[l], 0, sentence, n);
+    d->memory.lengths.dim[0] = n;
+    for (int64_t r = 0; r < n * d->k; r++) d->row_kept[r] = sentence[r / d->k] * (int32_t)d->k + (int32_t)(r % d->k);
+    att_transformer_cache_keep(d->t->cache, &d->t->exec, d->row_kept, n * d->k);
 }
 
 /* Mean over the heads of the layer before the last, which aligns best (Garg et al. 2019, section 4.2). */
@@ -135,8 +187,12 @@ static att_node *step_transformer(att_decoder *d, const int32_t *ids)
 att_status att_decoder_start(att_decoder *d, att_translator *t, const att_search_batch *batch, int64_t k, int64_t steps,
                              bool look)
 {
-    *d = (att_decoder){.t = t, .batch = batch, .k = k, .R = batch->B * k, .look = look};
+    *d = (att_decoder){.t = t, .batch = batch, .k = k, .B = batch->B, .R = batch->B * k, .look = look};
     att_tape_begin(t->encoder, 0);
+    d->lengths = att_tape_alloc(t->encoder, (size_t)d->B * sizeof *d->lengths);
+    d->row_kept = att_tape_alloc(t->encoder, (size_t)d->R * sizeof *d->row_kept);
+    ATT_TRY(att_tape_status(t->encoder));
+    memcpy(d->lengths, batch->lengths, (size_t)d->B * sizeof *d->lengths);
     return t->model.recurrent ? start_recurrent(d) : start_transformer(d, steps);
 }
 
@@ -157,7 +213,20 @@ void att_decoder_follow(att_decoder *d, const int32_t *parent)
         att_transformer_cache_reorder(d->t->cache, &d->t->exec, parent);
 }
 
+att_status att_decoder_keep(att_decoder *d, const int32_t *sentence, int64_t n)
+{
+    att_view lengths = WITH_LENGTHS(d);
+    keep_entries(&lengths, 0, sentence, n);
+    if (d->t->model.recurrent)
+        keep_recurrent(d, sentence, n);
+    else
+        keep_transformer(d, sentence, n);
+    d->B = n;
+    d->R = n * d->k;
+    return att_tape_status(d->t->encoder);
+}
+
 void att_decoder_stop(att_decoder *d)
 {
-    for (int i = 0; i < 2; i++) att_free(d->t->allocator, d->row[i], (size_t)(d->R * d->width) * sizeof(float));
+    for (int i = 0; i < 2; i++) att_free(d->t->allocator, d->row[i], (size_t)d->row_floats * sizeof(float));
 }
