@@ -79,7 +79,7 @@ typedef struct bench_model {
     att_status (*loss)(void *state, att_tape *tape, const att_view ids[3]);
     /* Multiply-adds, times two, of the products of a step: forward, and twice as many backward. */
     double (*flops)(const bench_request *r);
-    int64_t batch, length, vocabulary; /* where the request has 0 */
+    int64_t width, batch, length, vocabulary; /* where the request has 0 */
 } bench_model;
 
 extern const bench_model bench_nmt, bench_nmt_step, bench_transformer, bench_gpt;

@@ -63,7 +63,7 @@ static double stepwise_flops(const bench_request *r)
 }
 
 const bench_model bench_nmt_step = {
-    "nmt-step", stepwise_create, stepwise_destroy, stepwise_loss, stepwise_flops, 64, 16, 5000};
+    "nmt-step", stepwise_create, stepwise_destroy, stepwise_loss, stepwise_flops, 256, 64, 16, 5000};
 
 /* ---- nmt: the decoder reads words alone, and all of its states attend at once (the TensorFlow tutorial's) ---- */
 
@@ -197,4 +197,5 @@ static double tutorial_flops(const bench_request *r)
     return 3 * 2 * words * (recurrent + attention + 2 * U * U + U * V);
 }
 
-const bench_model bench_nmt = {"nmt", tutorial_create, tutorial_destroy, tutorial_loss, tutorial_flops, 64, 16, 5000};
+const bench_model bench_nmt = {"nmt", tutorial_create, tutorial_destroy, tutorial_loss, tutorial_flops, 256, 64, 16,
+                               5000};

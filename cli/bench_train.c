@@ -62,7 +62,7 @@ int bench_train(const bench_request *asked, bench_result *out)
 {
     trainee t = {.model = models[asked->model], .exec = asked->exec};
     bench_request full = *asked, *r = &full;
-    if (!r->width) r->width = 256;
+    if (!r->width) r->width = t.model->width;
     if (!r->batch) r->batch = t.model->batch;
     if (!r->length) r->length = t.model->length;
     if (!r->vocabulary) r->vocabulary = t.model->vocabulary;

@@ -84,5 +84,6 @@ static double gpt_flops(const bench_request *r)
     return 3 * 2 * words * (6 * (12 * C * C + T * C) + C * (double)r->vocabulary);
 }
 
-const bench_model bench_transformer = {"transformer", translator_create, destroy, loss, translator_flops, 64, 32, 8000};
-const bench_model bench_gpt = {"gpt", gpt_create, destroy, loss, gpt_flops, 8, 256, 5000};
+const bench_model bench_transformer = {"transformer", translator_create, destroy, loss, translator_flops, 128, 64, 32,
+                                       8000};
+const bench_model bench_gpt = {"gpt", gpt_create, destroy, loss, gpt_flops, 384, 8, 256, 5000};

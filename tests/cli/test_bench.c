@@ -86,6 +86,8 @@ static void every_measurement_gives_its_rate(void **state)
     BENCH("train", "tokens_per_s", "--width=8", "--batch=2", "--length=3", "--vocabulary=11");
     BENCH("train", "tokens_per_s", "--model=transformer", "--width=8", "--batch=2", "--length=3", "--vocabulary=11");
     BENCH("train", "tokens_per_s", "--model=gpt", "--width=12", "--batch=2", "--length=3", "--vocabulary=11");
+    BENCH("train", "tokens_per_s", "--model=gpt", "--batch=1", "--length=2", "--vocabulary=11"); /* its own width */
+    BENCH("train", "tokens_per_s", "--model=transformer", "--batch=1", "--length=2", "--vocabulary=11");
     BENCH("translate", "tokens_per_s", "--width=16", "--length=3", "--vocabulary=11", "--batch=2", "--beam=3");
     BENCH("translate", "tokens_per_s", "--width=16", "--length=3", "--vocabulary=11", "--weights=int8");
     BENCH("generate", "tokens_per_s", "--width=24", "--length=5", "--vocabulary=11", "--weights=bf16");
