@@ -30,7 +30,7 @@ ATT_API att_status att_multiply(const att_exec *exec, const att_view *y, const a
 ATT_API att_status att_activation_forward(const att_exec *exec, att_activation act, const att_view *y,
                                           const att_view *x);
 /* dx = dy * act'(x), or dx += ... with `accumulate`. RELU, TANH and SIGMOID need only y (x may be absent); the others
- * need x. */
+ * need x. dx may be dy. */
 ATT_API att_status att_activation_backward(const att_exec *exec, att_activation act, const att_view *dx,
                                            const att_view *dy, const att_view *y, const att_view *x, int accumulate);
 /* y = x * keep / (1 - p), where element number n (row-major index in y's shape) is kept if its 32-bit draw, word n % 4

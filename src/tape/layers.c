@@ -63,6 +63,7 @@ static att_status rnn_backward(att_tape *tape, att_record *record)
     ATT_TRY(packed_or_null(tape, r->w, true, &r->in.w_packed_t));
     ATT_TRY(rnn_scratch(tape, &r->desc, &r->out.h, &scratch));
     ATT_TRY(att_rnn_backward(&r->desc, &tape->exec, &grad, &r->out, &r->in, scratch));
+    if (r->c) att_tape_spend(tape, r->c);
     return copy ? att_copy(&tape->exec, &target, &copy->value, 1) : ATT_OK;
 }
 
@@ -110,7 +111,7 @@ att_node *att_tape_rnn(att_tape *tape, const att_rnn_desc *desc, const att_tape_
     if (c) *c = &tape->dead;
     if (tape->status != ATT_OK) return &tape->dead;
     TAPE_TRY(tape, run_rnn(tape, desc, in, &here));
-    TAPE_TRY(tape, att_tape_new_record(tape, sizeof *r, rnn_backward, &r));
+    TAPE_TRY(tape, att_tape_new_record(tape, here.h, sizeof *r, rnn_backward, &r));
     if (r) {
         here.record = r->record;
         *r = here;
@@ -214,7 +215,7 @@ att_node *att_tape_attention(att_tape *tape, const att_attention_desc *desc, con
     TAPE_TRY(tape, attention_scratch(tape, att_attention_forward_workspace, desc, &values, &scratch));
     TAPE_TRY(tape, att_attention_forward(desc, &tape->exec, &out, &values, scratch));
     if (weights) *weights = w->value;
-    TAPE_TRY(tape, att_tape_new_record(tape, sizeof *r, attention_backward, &r));
+    TAPE_TRY(tape, att_tape_new_record(tape, o, sizeof *r, attention_backward, &r));
     if (!r) return o;
     out.weights = (att_view){0};
     *r = (attention_record){.record = r->record, .desc = *desc, .in = values, .out = out, .from = *in, .o = o};
@@ -258,7 +259,7 @@ static att_status cross_entropy(att_tape *tape, att_node *logits, const att_view
         loss->count += ((const int32_t *)flat.data)[i * flat.stride[0]] >= 0;
     }
     if (!att_tape_follows(tape, logits)) return ATT_OK;
-    ATT_TRY(att_tape_new_record(tape, sizeof *r, loss_backward, &r));
+    ATT_TRY(att_tape_new_record(tape, NULL, sizeof *r, loss_backward, &r));
     *r = (loss_record){.record = r->record,
                        .logits = logits,
                        .rows = rows,
@@ -297,7 +298,7 @@ void att_tape_seed(att_tape *tape, att_node *x, const att_view *gradient)
 {
     seed_record *r;
     if (tape->status != ATT_OK || !att_tape_follows(tape, x)) return;
-    att_status status = att_tape_new_record(tape, sizeof *r, seed_backward, &r);
+    att_status status = att_tape_new_record(tape, NULL, sizeof *r, seed_backward, &r);
     if (status != ATT_OK) {
         att_tape_fail(tape, status);
         return;

@@ -18,7 +18,7 @@ static att_status new_unary(att_tape *tape, att_node *x, att_status (*backward)(
     *r = NULL;
     ATT_TRY(att_tape_new_node(tape, x->value.ndim, x->value.dim, NULL, x->needs_gradient, y));
     if (!att_tape_follows(tape, x)) return ATT_OK;
-    ATT_TRY(att_tape_new_record(tape, sizeof **r, backward, r));
+    ATT_TRY(att_tape_new_record(tape, *y, sizeof **r, backward, r));
     (*r)->y = *y;
     (*r)->x = x;
     return ATT_OK;
@@ -140,6 +140,7 @@ static att_status add_backward(att_tape *tape, att_record *record)
         ATT_TRY(att_tape_gradient(tape, r->a, &fresh, &dx));
         ATT_TRY(att_copy(&tape->exec, &dx, &dy, !fresh));
         r->b->gradient = r->y->gradient;
+        r->y->gradient = NULL;
         return ATT_OK;
     }
     for (int i = 0; i < 2; i++) {
@@ -176,7 +177,7 @@ static att_status new_binary(att_tape *tape, att_node *a, att_node *b, att_statu
     bool follow = att_tape_follows(tape, a) || att_tape_follows(tape, b);
     ATT_TRY(att_tape_new_node(tape, a->value.ndim, a->value.dim, NULL, follow, y));
     if (!follow) return ATT_OK;
-    ATT_TRY(att_tape_new_record(tape, sizeof *r, backward, &r));
+    ATT_TRY(att_tape_new_record(tape, *y, sizeof *r, backward, &r));
     r->y = *y;
     r->a = a;
     r->b = b;
@@ -250,12 +251,9 @@ static att_status linear_backward(att_tape *tape, att_record *record)
     if (!att_tape_arrived(r->y, &dy)) return ATT_OK;
     int64_t dim[2] = {r->x_rows.dim[0], dy.dim[dy.ndim - 1]};
     ATT_TRY(att_view_reshape(&dy, 2, dim, &dy_rows));
-    if (r->act != ATT_ACT_NONE) {
-        att_node *dz;
+    if (r->act != ATT_ACT_NONE) { /* dz takes dy's place */
         ATT_TRY(att_view_reshape(&r->y->value, 2, dim, &y_rows));
-        ATT_TRY(att_tape_new_node(tape, 2, dim, NULL, false, &dz));
-        ATT_TRY(att_activation_backward(&tape->exec, r->act, &dz->value, &dy_rows, &y_rows, &r->z, 0));
-        dy_rows = dz->value;
+        ATT_TRY(att_activation_backward(&tape->exec, r->act, &dy_rows, &dy_rows, &y_rows, &r->z, 0));
     }
     if (r->x->needs_gradient) {
         ATT_TRY(att_tape_gradient(tape, r->x, &fresh, &dx));
@@ -313,7 +311,7 @@ static att_node *linear(att_tape *tape, att_node *x, att_node *w, att_node *b, a
     linear_record here = {.y = y, .x = x, .w = w, .b = b, .x_rows = x_rows, .act = act, .transposed = transposed};
     TAPE_TRY(tape, linear_forward(tape, &here, follow, &here.z));
     if (!follow) return y;
-    TAPE_TRY(tape, att_tape_new_record(tape, sizeof *r, linear_backward, &r));
+    TAPE_TRY(tape, att_tape_new_record(tape, y, sizeof *r, linear_backward, &r));
     here.record = r->record;
     *r = here;
     return y;
@@ -386,7 +384,7 @@ att_node *att_tape_embedding(att_tape *tape, att_node *table, const att_view *id
     TAPE_TRY(tape, att_view_reshape(&y->value, 2, (int64_t[]){n, table->value.dim[1]}, &y_rows));
     TAPE_TRY(tape, lookup(tape, &y_rows, table, &flat));
     if (!att_tape_follows(tape, table)) return y;
-    TAPE_TRY(tape, att_tape_new_record(tape, sizeof *r, embedding_backward, &r));
+    TAPE_TRY(tape, att_tape_new_record(tape, y, sizeof *r, embedding_backward, &r));
     r->y = y;
     r->table = table;
     r->ids = flat;
@@ -427,7 +425,7 @@ att_node *att_tape_layer_norm(att_tape *tape, att_node *x, att_node *gain, att_n
     TAPE_TRY(tape, att_view_reshape(&y->value, 2, x_rows.dim, &y_rows));
     TAPE_TRY(tape, att_layer_norm_forward(&tape->exec, &y_rows, &mean->value, &rstd->value, &x_rows, &gain->value,
                                           &bias->value, eps));
-    TAPE_TRY(tape, att_tape_new_record(tape, sizeof *r, norm_backward, &r));
+    TAPE_TRY(tape, att_tape_new_record(tape, y, sizeof *r, norm_backward, &r));
     if (!r) return y;
     *r = (norm_record){
         .record = r->record, .y = y, .x = x, .gain = gain, .bias = bias, .mean = mean, .rstd = rstd, .x_rows = x_rows};

@@ -69,7 +69,7 @@ static att_status dense_copy(att_tape *tape, att_node *x, att_node **out)
     ATT_TRY(att_tape_new_node(tape, x->value.ndim, x->value.dim, NULL, x->needs_gradient, out));
     ATT_TRY(att_copy(&tape->exec, &(*out)->value, &x->value, 0));
     if (!att_tape_follows(tape, x)) return ATT_OK;
-    ATT_TRY(att_tape_new_record(tape, sizeof *r, copy_backward, &r));
+    ATT_TRY(att_tape_new_record(tape, *out, sizeof *r, copy_backward, &r));
     r->y = *out;
     r->x = x;
     return ATT_OK;
@@ -144,7 +144,7 @@ static att_node *join(att_tape *tape, int64_t n, att_node *const *x, bool stacke
         TAPE_TRY(tape, att_copy(&tape->exec, &part, &x[i]->value, 0));
     }
     if (!y->needs_gradient) return y;
-    TAPE_TRY(tape, att_tape_new_record(tape, sizeof *r + (size_t)n * sizeof *x, join_backward, &r));
+    TAPE_TRY(tape, att_tape_new_record(tape, y, sizeof *r + (size_t)n * sizeof *x, join_backward, &r));
     r->y = y;
     r->n = n;
     r->stacked = stacked;
@@ -214,7 +214,7 @@ att_node *att_tape_rotary(att_tape *tape, att_node *x, const att_view *cosine, c
     TAPE_TRY(tape, att_tape_new_node(tape, x->value.ndim, x->value.dim, NULL, x->needs_gradient, &y));
     TAPE_TRY(tape, att_rotary(&tape->exec, &y->value, &x->value, cosine, sine, 0, 0));
     if (!att_tape_follows(tape, x)) return y;
-    TAPE_TRY(tape, att_tape_new_record(tape, sizeof *r, rotary_backward, &r));
+    TAPE_TRY(tape, att_tape_new_record(tape, y, sizeof *r, rotary_backward, &r));
     *r = (rotary_record){.record = r->record, .y = y, .x = x, .cosine = *cosine, .sine = *sine};
     return y;
 }

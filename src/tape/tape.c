@@ -29,6 +29,7 @@ void att_tape_begin(att_tape *tape, int record)
 {
     att_arena_reset(&tape->arena);
     tape->last = NULL;
+    tape->spare = NULL;
     tape->status = ATT_OK;
     tape->recording = record != 0;
 }
@@ -103,8 +104,8 @@ bool att_tape_follows(const att_tape *tape, const att_node *x)
     return tape->recording && x && x->needs_gradient;
 }
 
-att_status att_tape_new_record(att_tape *tape, size_t bytes, att_status (*backward)(att_tape *, att_record *),
-                               void *out)
+att_status att_tape_new_record(att_tape *tape, att_node *made, size_t bytes,
+                               att_status (*backward)(att_tape *, att_record *), void *out)
 {
     void *block;
     *(void **)out = NULL;
@@ -114,6 +115,7 @@ att_status att_tape_new_record(att_tape *tape, size_t bytes, att_status (*backwa
     att_record *record = block;
     record->backward = backward;
     record->previous = tape->last;
+    record->made = made;
     tape->last = record;
     *(void **)out = block;
     return ATT_OK;
@@ -132,6 +134,37 @@ static att_status zeros(const att_tape *tape, void *memory, size_t bytes)
     return att_fill(&tape->exec, &all, 0.0);
 }
 
+/* ---- gradients ---- */
+
+enum {
+    SPARE_BYTES = 4096, /* less is not worth a search */
+    SPARES_SEEN = 64
+};
+
+void att_tape_spend(att_tape *tape, att_node *x)
+{
+    if (!x->gradient || x->leaf || x->parameter) return;
+    att_spare *spare = x->gradient;
+    x->gradient = NULL;
+    if (x->bytes < SPARE_BYTES) return;
+    *spare = (att_spare){.next = tape->spare, .bytes = x->bytes};
+    tape->spare = spare;
+}
+
+/* A spare of about that size, or new memory. */
+static att_status gradient_block(att_tape *tape, size_t bytes, void **out)
+{
+    att_spare **at = &tape->spare;
+    for (int seen = 0; bytes >= SPARE_BYTES && *at && seen < SPARES_SEEN; seen++, at = &(*at)->next) {
+        att_spare *found = *at;
+        if (found->bytes < bytes || found->bytes > bytes + bytes / 4) continue;
+        *at = found->next;
+        *out = found;
+        return ATT_OK;
+    }
+    return att_arena_alloc(&tape->arena, bytes, out);
+}
+
 /* Make sure that root has gradient memory; `*valid` tells whether its content counts already. */
 static att_status gradient_memory(att_tape *tape, att_node *root, bool *valid)
 {
@@ -142,7 +175,7 @@ static att_status gradient_memory(att_tape *tape, att_node *root, bool *valid)
         root->gradient = p->gradient.data;
         p->gradient_valid = true;
     } else if (!root->gradient) {
-        ATT_TRY(att_arena_alloc(&tape->arena, root->bytes, &root->gradient));
+        ATT_TRY(gradient_block(tape, root->bytes, &root->gradient));
     }
     return ATT_OK;
 }
@@ -204,6 +237,7 @@ att_status att_tape_backward(att_tape *tape)
     for (att_record *r = tape->last; r && tape->status == ATT_OK; r = r->previous) {
         att_status status = r->backward(tape, r);
         if (status != ATT_OK) att_tape_fail(tape, status);
+        if (r->made) att_tape_spend(tape, r->made);
     }
     tape->last = NULL;
     return att_tape_status(tape);

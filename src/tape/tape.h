@@ -26,7 +26,14 @@ typedef struct att_record att_record;
 struct att_record {
     att_status (*backward)(att_tape *tape, att_record *record);
     att_record *previous;
+    att_node *made; /* the operation's output, whose gradient is read for the last time in this backward; or NULL */
 };
+
+/* Memory of a gradient that nobody reads any more; it lies in that memory. */
+typedef struct att_spare {
+    struct att_spare *next;
+    size_t bytes;
+} att_spare;
 
 struct att_tape {
     const att_allocator *allocator;
@@ -35,6 +42,7 @@ struct att_tape {
     att_span scratch; /* one operation's workspace */
     int64_t scratch_grown;
     att_record *last;
+    att_spare *spare; /* the latest first: it may still be in the cache */
     att_status status;
     char *message; /* of the first failure */
     att_node dead; /* what operations return after a failure */
@@ -62,9 +70,10 @@ att_status att_tape_new_node(att_tape *tape, int ndim, const int64_t *dim, const
                              att_node **out);
 /* A view of x's memory. */
 att_status att_tape_new_view(att_tape *tape, att_node *x, const att_view *view, att_node **out);
-/* A record of `bytes` (>= sizeof(att_record)) appended to the tape; *out = NULL when nothing is to be recorded. */
-att_status att_tape_new_record(att_tape *tape, size_t bytes, att_status (*backward)(att_tape *, att_record *),
-                               void *out);
+/* A record of `bytes` (>= sizeof(att_record)) of what made `made`, or of what makes nothing (NULL), appended to the
+ * tape; *out = NULL when nothing is to be recorded. */
+att_status att_tape_new_record(att_tape *tape, att_node *made, size_t bytes,
+                               att_status (*backward)(att_tape *, att_record *), void *out);
 /* Whether an operation on these inputs has to be recorded. */
 bool att_tape_follows(const att_tape *tape, const att_node *x);
 
@@ -73,6 +82,9 @@ bool att_tape_follows(const att_tape *tape, const att_node *x);
 att_status att_tape_gradient(att_tape *tape, att_node *x, bool *fresh, att_view *out);
 /* The finished gradient of an operation's output; false if none arrived. */
 bool att_tape_arrived(const att_node *x, att_view *out);
+/* Nobody reads the gradient of the root x any more: others may have its memory. For what a record made by itself; of
+ * record.made the tape does it. */
+void att_tape_spend(att_tape *tape, att_node *x);
 /* At least `bytes` of workspace, valid until the next call. */
 att_status att_tape_scratch(att_tape *tape, size_t bytes, att_span *out);
 

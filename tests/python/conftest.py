@@ -37,7 +37,9 @@ class Attend:
     def run(self, *arguments, stdin=None):
         # Tests share their machine; leaks count here, though not in a Python that AddressSanitizer watches.
         patient = os.environ | {"OMP_WAIT_POLICY": "passive", "ASAN_OPTIONS": ""}
-        return subprocess.run([self.command, *map(str, arguments)], cwd=self.folder, input=stdin, timeout=120,
+        slow = "asan" in os.environ.get("LD_PRELOAD", "")
+        return subprocess.run([self.command, *map(str, arguments)], cwd=self.folder, input=stdin,
+                              timeout=1200 if slow else 120,
                               env=patient, stdout=subprocess.PIPE, stderr=subprocess.PIPE, check=False)
 
     def json(self, *arguments, **options):
