@@ -138,7 +138,7 @@ static att_status zeros(const att_tape *tape, void *memory, size_t bytes)
 
 enum {
     SPARE_BYTES = 4096, /* less is not worth a search */
-    SPARES_SEEN = 64
+    SPARES_SEEN = 64    /* of a search */
 };
 
 void att_tape_spend(att_tape *tape, att_node *x)

@@ -82,8 +82,8 @@ bool att_tape_follows(const att_tape *tape, const att_node *x);
 att_status att_tape_gradient(att_tape *tape, att_node *x, bool *fresh, att_view *out);
 /* The finished gradient of an operation's output; false if none arrived. */
 bool att_tape_arrived(const att_node *x, att_view *out);
-/* Nobody reads the gradient of the root x any more: others may have its memory. For what a record made by itself; of
- * record.made the tape does it. */
+/* Nobody reads the gradient of the root x any more: others may have its memory. For an operation's second output; that
+ * of record.made is spent by the tape. */
 void att_tape_spend(att_tape *tape, att_node *x);
 /* At least `bytes` of workspace, valid until the next call. */
 att_status att_tape_scratch(att_tape *tape, size_t bytes, att_span *out);

@@ -21,6 +21,8 @@ if (PACKAGE / "attend").is_dir():
 else:  # a build without the package: under a sanitizer, or without Python's headers
     collect_ignore = ["package"]
 
+SANITIZED = "asan" in os.environ.get("LD_PRELOAD", "")  # by AddressSanitizer, as ./dev sanitize does
+
 
 class Attend:
     """Runs the command in a folder of the test's own."""
@@ -37,9 +39,8 @@ class Attend:
     def run(self, *arguments, stdin=None):
         # Tests share their machine; leaks count here, though not in a Python that AddressSanitizer watches.
         patient = os.environ | {"OMP_WAIT_POLICY": "passive", "ASAN_OPTIONS": ""}
-        slow = "asan" in os.environ.get("LD_PRELOAD", "")
         return subprocess.run([self.command, *map(str, arguments)], cwd=self.folder, input=stdin,
-                              timeout=1200 if slow else 120,
+                              timeout=1200 if SANITIZED else 120,
                               env=patient, stdout=subprocess.PIPE, stderr=subprocess.PIPE, check=False)
 
     def json(self, *arguments, **options):

@@ -7,7 +7,7 @@ import subprocess
 
 import pytest
 
-from conftest import Attend
+from conftest import SANITIZED, Attend
 from test_inspect import safetensors
 from tiny import arguments, read_safetensors
 
@@ -93,7 +93,7 @@ def test_assignments(attend, assignment, expected):
     assert re.search(expected, refused(attend, *arguments(), assignment))
 
 
-@pytest.mark.skipif("asan" in os.environ.get("LD_PRELOAD", ""), reason="AddressSanitizer needs 16 TB of addresses itself")
+@pytest.mark.skipif(SANITIZED, reason="AddressSanitizer needs 16 TB of addresses itself")
 def test_more_memory_than_there_is(attend):
     """About 500 GB: refused before it is touched."""
     widths = dict.fromkeys(("model__embedding", "model__encoder_units", "model__decoder_units"), 65536)

@@ -6,7 +6,7 @@
 #include <unistd.h>
 
 #include "allocator.h"
-#include "tape/params.h"
+#include "tape/tape.h"
 
 typedef struct net {
     att_params *params;
@@ -342,6 +342,38 @@ static void stands_still(void **state)
 }
 
 /* Every allocation fails once: an error, no crash, no leak, and the tape works again afterwards. */
+/* Gradients large enough to be worth it take each other's memory, and stay right: x -> x + x/2, again and again, whose
+ * gradient is 1.5^LINKS, and through a product of the unit matrix at every link. */
+static void gradients_share_memory(void **state)
+{
+    enum { N = 64, LINKS = 20 };
+    static float x0[N * N], unit[N * N], ones[N * N];
+    (void)state;
+    for (int i = 0; i < N * N; i++) {
+        x0[i] = (float)(i % 13) / 8.0f - 0.5f;
+        unit[i] = i % (N + 1) == 0;
+        ones[i] = 1.0f;
+    }
+    att_view x_view = att_view_2d(x0, ATT_F32, N, N), unit_view = att_view_2d(unit, ATT_F32, N, N);
+    att_view seed = att_view_2d(ones, ATT_F32, N, N);
+    att_tape *t;
+    assert_ok(att_tape_create(NULL, NULL, &t));
+    for (int round = 0; round < 2; round++) {
+        att_tape_begin(t, 1);
+        att_node *x = att_tape_variable(t, &x_view), *y = x, *one = att_tape_constant(t, &unit_view);
+        for (int i = 0; i < LINKS; i++)
+            y = att_tape_add(t, att_tape_linear(t, y, one, NULL, ATT_ACT_NONE), att_tape_scale(t, y, 0.5));
+        att_tape_seed(t, y, &seed);
+        assert_ok(att_tape_backward(t));
+        const float *dx = att_node_gradient(x).data, want = (float)pow(1.5, LINKS);
+        for (int i = 0; i < N * N; i++)
+            if (!(fabsf(dx[i] - want) <= 1e-5f * want)) fail_msg("element %d: %g, expected %g", i, dx[i], want);
+        /* one chunk in the second round: 3 LINKS values, and a few gradients instead of as many again */
+        if (round) assert_in_range(t->arena.used_bytes, 3 * LINKS * sizeof x0, (3 * LINKS + 6) * sizeof x0);
+    }
+    att_tape_destroy(t);
+}
+
 static void failing_allocator(void **state)
 {
     (void)state;
@@ -509,6 +541,7 @@ int main(void)
         cmocka_unit_test(sticky_error),
         cmocka_unit_test(refused_shapes),
         cmocka_unit_test(stands_still),
+        cmocka_unit_test(gradients_share_memory),
         cmocka_unit_test(failing_allocator),
         cmocka_unit_test(rounded_weights),
         cmocka_unit_test(loaded_values_are_dropped),

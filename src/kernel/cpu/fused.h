@@ -262,14 +262,14 @@ static inline void pack_left(float *dst, const float *src, int64_t row, int64_t 
 static inline bool pack_panels(float *dst, int64_t height, const float *src, int64_t row, int64_t lo, int64_t hi,
                                int64_t D)
 {
-    vf sick[GEMM_NV] = {vf_zero(), vf_zero()}; /* 0, or NaN once an Inf or NaN was seen */
+    vf sick[2] = {vf_zero(), vf_zero()}; /* 0, or NaN once an Inf or NaN was seen; two, so that one need not wait */
     const int64_t whole = D / NR * NR, width = panels(D) * NR;
     for (int64_t r = lo; r < hi; r++, src += row) {
         float *to = dst + r * NR;
         for (int64_t d = 0; d < whole; d += NR, to += height * NR)
             for (int v = 0; v < GEMM_NV; v++) {
                 vf x = vf_load(src + d + v * VF_LANES);
-                sick[v] = vf_fma(x, vf_zero(), sick[v]);
+                sick[v % 2] = vf_fma(x, vf_zero(), sick[v % 2]);
                 vf_store(to + v * VF_LANES, x);
             }
         for (int64_t d = whole; d < width; d += VF_LANES) {

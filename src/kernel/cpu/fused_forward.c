@@ -269,7 +269,7 @@ static void stream(task *x, bool watch)
 {
     int64_t lo, hi, n = x->n;
     task_range(x, &lo, &hi);
-    fetch_ahead(x, lo / KEYS * KEYS, hi, 0, 1);
+    fetch_ahead(x, lo, hi, 0, 1); /* the first block, which no products before it asked for */
     for (int64_t j = lo / KEYS * KEYS; j < hi; j += KEYS) {
         bool packed = false; /* nobody may see this block */
         for (int64_t at = 0; at < n; at += SUB) {

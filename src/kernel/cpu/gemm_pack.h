@@ -88,7 +88,7 @@ static inline void transpose(float *dst, int64_t dst_row, const float *src, int6
     for (int64_t lo = 0; lo < rows; lo += VF_LANES) {
         const int64_t n = rows - lo < VF_LANES ? rows - lo : VF_LANES;
         for (int64_t i = 0; i < VF_LANES; i++) row[i] = src + (lo + (i < n ? i : 0)) * src_row;
-        if (n == VF_LANES)
+        if (n == VF_LANES) /* a constant: stores without a mask */
             transpose_rows(dst + lo, dst_row, row, VF_LANES, cols);
         else
             transpose_rows(dst + lo, dst_row, row, n, cols);
