@@ -10,7 +10,7 @@
 typedef struct bench_request {
     const char *shape;  /* "1,8,8,2048,2048,64"; NULL: the measurement's own */
     const char *window; /* "LEFT,RIGHT"; NULL: none */
-    bool causal, backward, transpose_a, transpose_b, packed, prepared, prefill;
+    bool causal, backward, transpose_a, transpose_b, bfloat16, packed, prepared, prefill;
     int weights;                                          /* index of cli_weights_names */
     int dtype, score, model;                              /* indices of bench_dtypes, bench_scores, bench_models */
     int64_t width, batch, beam, length, vocabulary, runs; /* 0 but for runs: the measurement's own */

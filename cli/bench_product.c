@@ -10,6 +10,7 @@ typedef struct problem {
     att_exec exec;
     att_view a, b, c; /* (BATCH,...) */
     bool use_packed;
+    att_product_desc desc;
     att_packed packed;
     att_span workspace;
 } problem;
@@ -20,7 +21,7 @@ static att_status multiply(void *ctx)
     for (int64_t i = 0; i < p->n[BATCH]; i++) {
         att_view a = att_view_at(&p->a, 0, i), b = att_view_at(&p->b, 0, i), c = att_view_at(&p->c, 0, i);
         att_status st = p->use_packed ? att_product_packed(NULL, &p->exec, &c, &a, &p->packed, NULL, p->workspace)
-                                      : att_product(NULL, &p->exec, &c, &a, &b, NULL, p->workspace);
+                                      : att_product(&p->desc, &p->exec, &c, &a, &b, NULL, p->workspace);
         if (st != ATT_OK) return st;
     }
     return ATT_OK;
@@ -54,15 +55,17 @@ static att_status prepare(const bench_request *r, problem *p, bench_result *out)
 int bench_product(const bench_request *r, bench_result *out)
 {
     problem p = {.n = {0, 0, 0, 1}, .exec = r->exec, .use_packed = r->packed || r->weights};
+    p.desc.bfloat16 = r->bfloat16;
     int status = bench_shape(r, "64,2048,512", "M,N,K or M,N,K,BATCH", SIZES, 1, p.n);
     if (status != CLI_DONE) return status;
     const int64_t *n = p.n;
+    if (p.use_packed && r->bfloat16) return cli_wrong("--bfloat16: not for a b that is packed beforehand");
     if (p.use_packed && n[BATCH] > 1)
         return cli_wrong("--packed: with a batch of %lld, expected 1", (long long)n[BATCH]);
-    snprintf(out->what, sizeof out->what, "%lld x (%lldx%lldx%lld)%s%s%s%s", (long long)n[BATCH], (long long)n[M],
+    snprintf(out->what, sizeof out->what, "%lld x (%lldx%lldx%lld)%s%s%s%s%s", (long long)n[BATCH], (long long)n[M],
              (long long)n[N], (long long)n[K], r->transpose_a ? " a transposed" : "",
              r->transpose_b ? " b transposed" : "", p.use_packed ? " packed " : "",
-             p.use_packed ? cli_weights_names[r->weights] : "");
+             p.use_packed ? cli_weights_names[r->weights] : "", r->bfloat16 ? " bfloat16" : "");
     att_status st = prepare(r, &p, out);
     if (st == ATT_OK) st = bench_time(r, multiply, &p, out);
     double batch = (double)n[BATCH], flops = 2 * (double)(n[M] * n[N]) * (double)n[K] * batch;

@@ -49,6 +49,7 @@ static att_status train(const bench_request *r, trainee *t, bench_result *out)
 {
     att_status st = t->model->create(r, &t->state, &t->params);
     if (st == ATT_OK) st = att_tape_create(&t->exec, NULL, &t->tape);
+    if (st == ATT_OK) st = att_tape_precision(t->tape, r->bfloat16 ? ATT_BF16 : ATT_F32);
     if (st != ATT_OK) return st;
     t->moments = bench_memory((size_t)att_params_elements(t->params) * 2 * sizeof *t->moments);
     for (uint64_t i = 0; i < 3; i++) t->ids[i] = random_ids(r, i + 1);
@@ -70,8 +71,8 @@ int bench_train(const bench_request *asked, bench_result *out)
     att_tape_destroy(t.tape);
     if (t.state) t.model->destroy(t.state);
     if (st != ATT_OK) return cli_fail(st);
-    snprintf(out->what, sizeof out->what, "%s, width %lld, batch %lld x %lld", t.model->name, (long long)r->width,
-             (long long)r->batch, (long long)r->length);
+    snprintf(out->what, sizeof out->what, "%s, width %lld, batch %lld x %lld%s", t.model->name, (long long)r->width,
+             (long long)r->batch, (long long)r->length, r->bfloat16 ? " bfloat16" : "");
     out->path = att_isa_name(r->exec.isa ? r->exec.isa : att_isa_detect());
     out->limit.name = "multiply-add";
     out->rate[0] = (bench_rate){"gflops", "GFLOP/s", t.model->flops(r) / out->ms * 1e-6};

@@ -1,9 +1,11 @@
 #!/usr/bin/env python3
 """Training steps, attend beside PyTorch eager, in turns.
 
-usage: training.py ATTEND [--model nmt-step] [--width 256] [--threads 2] [--rounds 5]       needs: pip install torch
+usage: training.py ATTEND [--model nmt-step] [--width 256] [--bfloat16] [--threads 2] [--rounds 5]
+needs: pip install torch
 
-The same shapes for both; forward, backward and Adam, float32, no dropout.
+The same shapes for both; forward, backward and Adam, no dropout; float32, or with --bfloat16 mixed precision, for PyTorch
+as torch.autocast has it.
 
 nmt-step      batch 64, 16 words each way, vocabulary 5,000, word vectors of 256, bidirectional GRU encoder, additive
               attention before every step of a GRU decoder, the directions joined (Bahdanau, Cho, Bengio 2015)
@@ -129,7 +131,7 @@ MODELS = {  # what makes it, vocabulary, batch, words
 }
 
 
-def torch_step(name, width, threads):
+def torch_step(name, width, threads, bfloat16):
     import torch
     import torch.nn.functional as F
     torch.set_num_threads(threads)
@@ -141,7 +143,9 @@ def torch_step(name, width, threads):
 
     def step():
         optimiser.zero_grad(set_to_none=True)
-        F.cross_entropy(model(source, target).flatten(0, 1), wanted.flatten()).backward()
+        with torch.autocast("cpu", torch.bfloat16, enabled=bfloat16):
+            loss = F.cross_entropy(model(source, target).flatten(0, 1), wanted.flatten())
+        loss.backward()
         optimiser.step()
 
     return step
@@ -152,11 +156,12 @@ def main():
     parser.add_argument("attend")
     parser.add_argument("--model", default="nmt-step", choices=list(MODELS))
     parser.add_argument("--width", type=int, default=256)
+    parser.add_argument("--bfloat16", action="store_true")
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--rounds", type=int, default=5)
     a = parser.parse_args()
-    arguments = ["train", "--model", a.model, "--width", str(a.width)]
-    peers = {"pytorch": torch_step(a.model, a.width, a.threads)}
+    arguments = ["train", "--model", a.model, "--width", str(a.width)] + ["--bfloat16"] * a.bfloat16
+    peers = {"pytorch": torch_step(a.model, a.width, a.threads, a.bfloat16)}
     compare(a.attend, arguments, peers, rounds=a.rounds, runs=3, threads=a.threads)
 
 

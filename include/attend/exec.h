@@ -9,12 +9,13 @@
 ATT_BEGIN
 
 typedef enum att_isa {
-    ATT_ISA_BEST = 0,       /* whatever this machine does best                        */
-    ATT_ISA_REF = 1,        /* the readable reference kernels                         */
-    ATT_ISA_PORTABLE = 2,   /* SIMD sources built with the compiler's baseline flags  */
-    ATT_ISA_AVX2 = 3,       /* AVX2 + FMA + F16C                                      */
-    ATT_ISA_AVX512 = 4,     /* AVX-512 F, BW, DQ, VL                                  */
-    ATT_ISA_AVX512_VNNI = 5 /* and VNNI, for products with 8-bit weights: their bits are those of every level */
+    ATT_ISA_BEST = 0,        /* whatever this machine does best                        */
+    ATT_ISA_REF = 1,         /* the readable reference kernels                         */
+    ATT_ISA_PORTABLE = 2,    /* SIMD sources built with the compiler's baseline flags  */
+    ATT_ISA_AVX2 = 3,        /* AVX2 + FMA + F16C                                      */
+    ATT_ISA_AVX512 = 4,      /* AVX-512 F, BW, DQ, VL                                  */
+    ATT_ISA_AVX512_VNNI = 5, /* and VNNI, for products with 8-bit weights: their bits are those of every level */
+    ATT_ISA_AMX = 6          /* and the matrix units of Intel's AMX, where att_product_desc allows bfloat16 */
 } att_isa;
 
 typedef struct att_exec {

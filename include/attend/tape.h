@@ -77,6 +77,11 @@ ATT_API att_status att_tape_create(const att_exec *exec, const att_allocator *al
 ATT_API void att_tape_destroy(att_tape *tape);
 /* Forget everything recorded. With `record` = 0 nothing is kept for a backward (inference). */
 ATT_API void att_tape_begin(att_tape *tape, int record);
+/* From now on the large products of linear layers, forward and backward, may round their operands to bfloat16 where the
+ * machine has units for that (ATT_BF16, see att_product_desc), or not (ATT_F32, as after att_tape_create): mixed
+ * precision, in which weights, sums, gradients and everything else stay float32 (Micikevicius et al. 2018). Fails with
+ * ATT_E_DTYPE. */
+ATT_API att_status att_tape_precision(att_tape *tape, att_dtype dtype);
 ATT_API att_status att_tape_status(const att_tape *tape);
 /* Run the backwards. Gradients of parameters are ADDED to what their arrays hold (gradient accumulation is just calling
  * this for several batches); att_params_zero_gradients begins a new sum. */

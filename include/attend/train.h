@@ -15,6 +15,7 @@ enum { ATT_SCHEDULE_CONSTANT, ATT_SCHEDULE_INVERSE_SQRT, ATT_SCHEDULE_PLATEAU, A
 typedef struct att_train_options {
     int64_t seed;
     int64_t steps;      /* optimiser steps in all */
+    int bfloat16;       /* 1: mixed precision where the machine is faster with it, see att_tape_precision */
     int64_t accumulate; /* batches summed for one step */
     double lr;          /* the largest learning rate */
     int schedule;       /* after the warm-up: constant; lr sqrt(warmup/step); lr times `factor` whenever `plateau`

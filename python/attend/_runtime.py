@@ -22,8 +22,8 @@ def get_num_threads() -> int:
 
 
 def set_isa(name: str) -> None:
-    """Cap the instruction set: "best", "ref" (the readable reference), "portable", "avx2", "avx512" or
-    "avx512vnni"."""
+    """Cap the instruction set: "best", "ref" (the readable reference), "portable", "avx2", "avx512",
+    "avx512vnni" or "amx"."""
     global _isa, _isa_name
     _isa, _isa_name = _core.isa_parse(name), name
 

@@ -12,6 +12,7 @@
 #include "kernel/decode.h"
 #include "kernel/gemm.h"
 #include "kernel/gemm8.h"
+#include "kernel/gemm_bf16.h"
 #include "kernel/limits.h"
 #include "kernel/rnn.h"
 #include "kernel/rows.h"
@@ -20,6 +21,7 @@ typedef struct att_kernels {
     att_isa isa;
     att_gemm_kernels gemm;
     att_gemm8_kernels gemm8;
+    att_bf16_kernels bf16;
     att_attention_kernels attention;
     att_fused_kernels fused;
     att_decode_kernels decode;

@@ -4,9 +4,15 @@
 #include <pthread.h>
 #include <string.h>
 
+#if defined(ATT_HAVE_AMX)
+#include <cpuid.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+#endif
+
 #include "op/kernels_ref.h"
 
-static att_kernels tables[ATT_ISA_AVX512_VNNI + 1]; /* indexed by att_isa; built once, read-only afterwards */
+static att_kernels tables[ATT_ISA_AMX + 1]; /* indexed by att_isa; built once, read-only afterwards */
 static pthread_once_t built = PTHREAD_ONCE_INIT;
 
 void att_register_gemm_portable(att_kernels *table);
@@ -16,6 +22,7 @@ void att_register_gemm8_avx2(att_gemm8_kernels *t);
 void att_register_gemm_avx512(att_kernels *table);
 void att_register_gemm8_avx512(att_gemm8_kernels *t);
 void att_register_gemm8_avx512vnni(att_gemm8_kernels *t);
+void att_register_gemm_bf16_amx(att_bf16_kernels *t);
 void att_register_attention_portable(att_attention_kernels *t);
 void att_register_additive_portable(att_attention_kernels *t);
 void att_register_dot_portable(att_attention_kernels *t);
@@ -102,13 +109,33 @@ static void register_avx512vnni(att_kernels *t)
 }
 #endif
 
+#if defined(ATT_HAVE_AMX)
+/* Tile registers are large: Linux gives them to a process that asks, for all its threads. */
+static bool may_use_tiles(void)
+{
+    enum { REQUEST_PERMISSION = 0x1023, TILE_DATA = 18 }; /* ARCH_REQ_XCOMP_PERM, XFEATURE_XTILEDATA */
+    return syscall(SYS_arch_prctl, REQUEST_PERMISSION, TILE_DATA) == 0;
+}
+#endif
+
+static att_isa with_vnni(void)
+{
+#if defined(ATT_HAVE_AMX)
+    unsigned a, b, c, d;
+    enum { AMX_BF16 = 1u << 22, AMX_TILE = 1u << 24 };
+    if (__get_cpuid_count(7, 0, &a, &b, &c, &d) && (d & AMX_BF16) && (d & AMX_TILE) && may_use_tiles())
+        return ATT_ISA_AMX;
+#endif
+    return ATT_ISA_AVX512_VNNI;
+}
+
 att_isa att_isa_detect(void)
 {
 #if defined(ATT_HAVE_X86)
     __builtin_cpu_init(); /* its feature bits also ask the operating system (XGETBV) */
     if (__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512dq") &&
         __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("fma"))
-        return __builtin_cpu_supports("avx512vnni") ? ATT_ISA_AVX512_VNNI : ATT_ISA_AVX512;
+        return __builtin_cpu_supports("avx512vnni") ? with_vnni() : ATT_ISA_AVX512;
     if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma")) return ATT_ISA_AVX2;
 #endif
     return ATT_ISA_PORTABLE;
@@ -118,7 +145,7 @@ att_isa att_isa_detect(void)
  * run; the tables above stay the reference and are never handed out. */
 static void build(void)
 {
-    for (int isa = ATT_ISA_REF; isa <= ATT_ISA_AVX512_VNNI; isa++)
+    for (int isa = ATT_ISA_REF; isa <= ATT_ISA_AMX; isa++)
         tables[isa] = (att_kernels){.isa = (att_isa)isa, .rows = att_rows_ref, .rnn = att_rnn_ref};
     register_portable(&tables[ATT_ISA_PORTABLE]);
 #if defined(ATT_HAVE_X86)
@@ -126,6 +153,12 @@ static void build(void)
     if (machine >= ATT_ISA_AVX2) register_avx2(&tables[ATT_ISA_AVX2]);
     if (machine >= ATT_ISA_AVX512) register_avx512(&tables[ATT_ISA_AVX512]);
     if (machine >= ATT_ISA_AVX512_VNNI) register_avx512vnni(&tables[ATT_ISA_AVX512_VNNI]);
+#if defined(ATT_HAVE_AMX)
+    if (machine >= ATT_ISA_AMX) {
+        register_avx512vnni(&tables[ATT_ISA_AMX]);
+        att_register_gemm_bf16_amx(&tables[ATT_ISA_AMX].bf16);
+    }
+#endif
 #endif
 }
 
@@ -138,7 +171,7 @@ const att_kernels *att_kernels_for(const att_exec *exec)
     return &tables[wanted < machine ? wanted : machine];
 }
 
-static const char *const isa_names[] = {"best", "ref", "portable", "avx2", "avx512", "avx512vnni"};
+static const char *const isa_names[] = {"best", "ref", "portable", "avx2", "avx512", "avx512vnni", "amx"};
 
 const char *att_isa_name(att_isa isa)
 {
@@ -152,5 +185,5 @@ att_status att_isa_parse(const char *name, att_isa *isa)
             *isa = (att_isa)i;
             return ATT_OK;
         }
-    return att_fail(ATT_E_VALUE, "isa: '%s', expected best, ref, portable, avx2, avx512 or avx512vnni", name);
+    return att_fail(ATT_E_VALUE, "isa: '%s', expected best, ref, portable, avx2, avx512, avx512vnni or amx", name);
 }

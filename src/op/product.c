@@ -14,11 +14,9 @@ enum {
 
 /* One call: operands, where scratch memory is, and the chunk of b that is being multiplied. */
 typedef struct product {
-    const att_gemm_kernels *gemm;
     const att_product_desc *desc;
     const att_view *c, *bias; /* bias may be absent */
-    int64_t segments;
-    const att_view *a, *b; /* [segments]; packed beforehand b is a shape alone */
+    att_product_terms terms;  /* packed beforehand b is a shape alone */
     int64_t M, N, K;
     float *scratch; /* threads * scratch_floats(): a block of a, then a ragged panel of b */
     float *chunk;   /* packed b of this chunk */
@@ -40,29 +38,27 @@ static float *f32_at(const att_view *v, int64_t row, int64_t col)
     return (float *)v->data + row * v->stride[0] + col * v->stride[1];
 }
 
-/* Columns k0 .. k1-1 of a, rows row .. row+rows-1, gathered from the segments that hold them. */
-static void pack_a(const product *p, float *dst, att_gemm_layout layout, int64_t row, int64_t rows, int64_t k0,
-                   int64_t k1)
+void att_product_gather_a(const att_product_terms *t, float *dst, att_gemm_layout layout, int64_t row, int64_t rows,
+                          int64_t k0, int64_t k1)
 {
     int64_t at = 0;
-    for (int64_t s = 0; s < p->segments && at < k1; s++) {
-        const att_view *a = &p->a[s];
+    for (int64_t s = 0; s < t->segments && at < k1; s++) {
+        const att_view *a = &t->a[s];
         int64_t lo = att_max64(k0, at), hi = att_min64(k1, at + a->dim[1]);
         if (lo < hi)
-            p->gemm->pack_a(dst, layout, lo - k0, f32_at(a, row, lo - at), a->stride[0], a->stride[1], rows, hi - lo);
+            t->gemm->pack_a(dst, layout, lo - k0, f32_at(a, row, lo - at), a->stride[0], a->stride[1], rows, hi - lo);
         at += a->dim[1];
     }
 }
 
-/* Rows k0 .. k1-1 of columns n .. n+cols-1 of b, as one panel. */
-static void pack_panel(const product *p, float *dst, int64_t k0, int64_t k1, int64_t n, int64_t cols)
+void att_product_gather_b(const att_product_terms *t, float *dst, int64_t k0, int64_t k1, int64_t n, int64_t cols)
 {
     int64_t at = 0;
-    for (int64_t s = 0; s < p->segments && at < k1; s++) {
-        const att_view *b = &p->b[s];
+    for (int64_t s = 0; s < t->segments && at < k1; s++) {
+        const att_view *b = &t->b[s];
         int64_t lo = att_max64(k0, at), hi = att_min64(k1, at + b->dim[0]);
         if (lo < hi)
-            p->gemm->pack_b(dst + (lo - k0) * p->gemm->nr, f32_at(b, lo - at, n), b->stride[0], b->stride[1], hi - lo,
+            t->gemm->pack_b(dst + (lo - k0) * t->gemm->nr, f32_at(b, lo - at, n), b->stride[0], b->stride[1], hi - lo,
                             cols);
         at += b->dim[0];
     }
@@ -72,8 +68,9 @@ static void pack_chunk_panel(void *ctx, int64_t tile, int worker)
 {
     (void)worker;
     const product *p = ctx;
-    int64_t n = p->n_lo + tile * p->gemm->nr;
-    pack_panel(p, p->chunk + tile * p->panel_stride, p->k_lo, p->k_hi, n, att_min64(p->gemm->nr, p->n_hi - n));
+    int64_t n = p->n_lo + tile * p->terms.gemm->nr;
+    att_product_gather_b(&p->terms, p->chunk + tile * p->panel_stride, p->k_lo, p->k_hi, n,
+                         att_min64(p->terms.gemm->nr, p->n_hi - n));
 }
 
 /* One block against columns n0 .. n1-1, whose panels start at b. */
@@ -85,27 +82,27 @@ static void multiply_columns(const product *p, att_gemm_block *g, int64_t row, i
     g->b = b;
     g->b_row = b_row;
     g->bias = p->bias->data ? (const float *)p->bias->data + n0 * p->bias->stride[0] : NULL;
-    if (g->cols > 0) p->gemm->block(g);
+    if (g->cols > 0) p->terms.gemm->block(g);
 }
 
 /* Rows `row` .. of a, columns k0 .. k1-1: packed, or where they are if the kernel can read them there. */
 static void bring_a(const product *p, att_gemm_block *g, float *scratch, int64_t row, int64_t k0, int64_t k1)
 {
-    const att_view *a = p->a;
+    const att_view *a = p->terms.a;
     g->a = scratch;
-    if (p->segments == 0) return;
+    if (p->terms.segments == 0) return;
     bool transposed = a->stride[0] == 1 && a->stride[1] != 1 && g->rows > 1 && !p->half;
     g->a_layout = transposed ? ATT_GEMM_COLUMNS : ATT_GEMM_ROWS;
-    if (g->rows == 1 && p->segments == 1 && a->stride[1] == 1)
+    if (g->rows == 1 && p->terms.segments == 1 && a->stride[1] == 1)
         g->a = f32_at(a, row, k0);
     else
-        pack_a(p, scratch, g->a_layout, row, g->rows, k0, k1);
+        att_product_gather_a(&p->terms, scratch, g->a_layout, row, g->rows, k0, k1);
 }
 
 static void multiply_tile(void *ctx, int64_t tile, int worker)
 {
     const product *p = ctx;
-    const att_gemm_kernels *gemm = p->gemm;
+    const att_gemm_kernels *gemm = p->terms.gemm;
     const int64_t nr = gemm->nr, row_tile = tile / p->col_tiles, col_tile = tile % p->col_tiles;
     const int64_t row = att_part_start(p->M, p->row_tiles, row_tile), panels = att_ceil_div(p->n_hi - p->n_lo, nr);
     const int64_t j0 = att_part_start(panels, p->col_tiles, col_tile),
@@ -132,7 +129,7 @@ static void multiply_tile(void *ctx, int64_t tile, int worker)
         const char *b = (const char *)p->panels + at * (int64_t)(p->half ? sizeof(uint16_t) : sizeof(float));
         multiply_columns(p, &g, row, n0, whole, b, p->row_stride);
         if (whole < n1) {
-            pack_panel(p, ragged, k0, k1, whole, n1 - whole);
+            att_product_gather_b(&p->terms, ragged, k0, k1, whole, n1 - whole);
             multiply_columns(p, &g, row, whole, n1, ragged, nr);
         }
         k0 = k1;
@@ -144,11 +141,11 @@ static void multiply_tile(void *ctx, int64_t tile, int worker)
  * whole number for each thread. */
 static void cut(product *p, const att_exec *exec)
 {
-    int64_t panels = att_ceil_div(p->n_hi - p->n_lo, p->gemm->nr), threads = att_threads(exec);
-    p->row_tiles = att_ceil_div(p->M, p->gemm->mc);
+    int64_t panels = att_ceil_div(p->n_hi - p->n_lo, p->terms.gemm->nr), threads = att_threads(exec);
+    p->row_tiles = att_ceil_div(p->M, p->terms.gemm->mc);
     if (p->row_tiles >= threads) p->row_tiles = att_min64(p->M, att_ceil_div(p->row_tiles, threads) * threads);
     int64_t wanted = att_ceil_div(threads * ATT_TILES_PER_THREAD, p->row_tiles);
-    int64_t tiles = att_min64(wanted, att_ceil_div(panels * p->gemm->nr, WIDE_COLUMNS));
+    int64_t tiles = att_min64(wanted, att_ceil_div(panels * p->terms.gemm->nr, WIDE_COLUMNS));
     if (p->row_tiles < threads) tiles = att_ceil_div(tiles, threads) * threads;
     p->col_tiles = threads == 1 ? 1 : att_min64(panels, tiles);
 }
@@ -171,9 +168,9 @@ static void multiply_direct(product *p, const att_exec *exec)
     p->k_lo = p->n_lo = 0;
     p->k_hi = p->K;
     p->n_hi = p->N;
-    p->panels = p->b->data;
-    p->row_stride = p->b->stride[0];
-    p->panel_stride = p->gemm->nr;
+    p->panels = p->terms.b->data;
+    p->row_stride = p->terms.b->stride[0];
+    p->panel_stride = p->terms.gemm->nr;
     multiply_chunk(p, exec);
 }
 
@@ -184,8 +181,8 @@ static void multiply_packed(product *p, const att_exec *exec, const att_packed *
     p->n_hi = p->N;
     p->panels = packed->data;
     p->half = packed->dtype == ATT_BF16;
-    p->row_stride = p->gemm->nr;
-    p->panel_stride = p->K * p->gemm->nr;
+    p->row_stride = p->terms.gemm->nr;
+    p->panel_stride = p->K * p->terms.gemm->nr;
     multiply_chunk(p, exec);
 }
 
@@ -200,16 +197,16 @@ static void chunk_size(const att_gemm_kernels *gemm, int64_t N, int64_t K, int64
 static void multiply_in_chunks(product *p, const att_exec *exec)
 {
     int64_t k, n;
-    chunk_size(p->gemm, p->N, p->K, &k, &n);
+    chunk_size(p->terms.gemm, p->N, p->K, &k, &n);
     p->panels = p->chunk;
-    p->row_stride = p->gemm->nr;
+    p->row_stride = p->terms.gemm->nr;
     for (p->n_lo = 0; p->n_lo < p->N; p->n_lo = p->n_hi) {
         p->n_hi = att_min64(p->n_lo + n, p->N);
         p->k_lo = 0;
         do {
             p->k_hi = att_min64(p->k_lo + k, p->K);
-            p->panel_stride = (p->k_hi - p->k_lo) * p->gemm->nr;
-            att_parallel(exec, att_ceil_div(p->n_hi - p->n_lo, p->gemm->nr), pack_chunk_panel, p);
+            p->panel_stride = (p->k_hi - p->k_lo) * p->terms.gemm->nr;
+            att_parallel(exec, att_ceil_div(p->n_hi - p->n_lo, p->terms.gemm->nr), pack_chunk_panel, p);
             multiply_chunk(p, exec);
             p->k_lo = p->k_hi;
         } while (p->k_lo < p->K);
@@ -249,6 +246,8 @@ att_status att_product_workspace(const att_exec *exec, int64_t M, int64_t N, int
     *bytes = att_round_up(*bytes, ATT_ALIGN);
     chunk_size(gemm, N, K, &k, &n);
     *bytes += (size_t)(k * n) * sizeof(float);
+    size_t bf16 = att_product_bf16_bytes(exec, M, N, K);
+    if (*bytes < bf16) *bytes = bf16;
     return ATT_OK;
 }
 
@@ -298,12 +297,12 @@ static att_status check_output(const att_product_desc *desc, const att_view *c, 
 
 static att_status check_operands(const product *p)
 {
-    for (int64_t s = 0; s < p->segments; s++) {
-        ATT_TRY(check_matrix(&p->a[s], "a", p->c->dtype));
-        ATT_TRY(check_matrix(&p->b[s], "b", p->c->dtype));
-        ATT_TRY(check_size("a", "rows", p->a[s].dim[0], p->M, "rows of c"));
-        ATT_TRY(check_size("b", "rows", p->b[s].dim[0], p->a[s].dim[1], "columns of a"));
-        ATT_TRY(check_size("b", "columns", p->b[s].dim[1], p->N, "columns of c"));
+    for (int64_t s = 0; s < p->terms.segments; s++) {
+        ATT_TRY(check_matrix(&p->terms.a[s], "a", p->c->dtype));
+        ATT_TRY(check_matrix(&p->terms.b[s], "b", p->c->dtype));
+        ATT_TRY(check_size("a", "rows", p->terms.a[s].dim[0], p->M, "rows of c"));
+        ATT_TRY(check_size("b", "rows", p->terms.b[s].dim[0], p->terms.a[s].dim[1], "columns of a"));
+        ATT_TRY(check_size("b", "columns", p->terms.b[s].dim[1], p->N, "columns of c"));
     }
     return ATT_OK;
 }
@@ -312,9 +311,10 @@ static void reference_f32(const product *p)
 {
     const att_view *c = p->c, *bias = p->bias;
     int beta = p->desc->accumulate;
-    for (int64_t s = 0; s < p->segments || !beta; s++, beta = 1) {
+    for (int64_t s = 0; s < p->terms.segments || !beta; s++, beta = 1) {
         static const att_view none = {.ndim = 2};
-        const att_view *a = s < p->segments ? &p->a[s] : &none, *b = s < p->segments ? &p->b[s] : &none;
+        const att_view *a = s < p->terms.segments ? &p->terms.a[s] : &none,
+                       *b = s < p->terms.segments ? &p->terms.b[s] : &none;
         att_ref_gemm_f32(c->data, c->stride[0], c->stride[1], a->data, a->stride[0], a->stride[1], b->data,
                          b->stride[0], b->stride[1], p->M, p->N, a->dim[1], beta);
     }
@@ -326,9 +326,10 @@ static void reference_f64(const product *p)
 {
     const att_view *c = p->c, *bias = p->bias;
     int beta = p->desc->accumulate;
-    for (int64_t s = 0; s < p->segments || !beta; s++, beta = 1) {
+    for (int64_t s = 0; s < p->terms.segments || !beta; s++, beta = 1) {
         static const att_view none = {.ndim = 2};
-        const att_view *a = s < p->segments ? &p->a[s] : &none, *b = s < p->segments ? &p->b[s] : &none;
+        const att_view *a = s < p->terms.segments ? &p->terms.a[s] : &none,
+                       *b = s < p->terms.segments ? &p->terms.b[s] : &none;
         att_ref_gemm_f64(c->data, c->stride[0], c->stride[1], a->data, a->stride[0], a->stride[1], b->data,
                          b->stride[0], b->stride[1], p->M, p->N, a->dim[1], beta);
     }
@@ -338,19 +339,19 @@ static void reference_f64(const product *p)
 
 static void reference_bf16(const product *p, const att_packed *b)
 {
-    const att_view *c = p->c, *a = p->a, *bias = p->bias;
+    const att_view *c = p->c, *a = p->terms.a, *bias = p->bias;
     att_ref_gemm_bf16_f32(c->data, c->stride[0], c->stride[1], a->data, a->stride[0], a->stride[1], b->data, p->M, p->N,
                           p->K, p->desc->accumulate);
     att_ref_bias_act_f32(c->data, c->stride[0], c->stride[1], bias->data, bias->stride[0], p->M, p->N,
                          (int)p->desc->activation);
 }
 
-/* The reference for float64 and where no kernel is; otherwise sets p->gemm and scratch memory. */
+/* The reference for float64 and where no kernel is; otherwise sets p->terms.gemm and scratch memory. */
 static bool reference(const product *p)
 {
     if (p->c->dtype == ATT_F64)
         reference_f64(p);
-    else if (!p->gemm)
+    else if (!p->terms.gemm)
         reference_f32(p);
     else
         return false;
@@ -360,14 +361,18 @@ static bool reference(const product *p)
 static att_status multiply(product *p, const att_exec *exec, att_span workspace)
 {
     size_t bytes;
-    if (!has_kernels(exec, &p->gemm)) p->gemm = NULL;
+    if (!has_kernels(exec, &p->terms.gemm)) p->terms.gemm = NULL;
     if (p->M == 0 || p->N == 0 || reference(p)) return ATT_OK;
     ATT_TRY(att_product_workspace(exec, p->M, p->N, p->K, &bytes));
     ATT_TRY(need_workspace(workspace, bytes));
+    if (att_product_uses_bf16(exec, p->desc, p->c, p->bias, p->K)) {
+        att_product_bf16(p->desc, exec, p->c, &p->terms, p->K, p->bias, workspace);
+        return ATT_OK;
+    }
     p->scratch = workspace.data;
-    p->chunk = p->scratch + scratch_bytes(exec, p->gemm) / sizeof(float);
+    p->chunk = p->scratch + scratch_bytes(exec, p->terms.gemm) / sizeof(float);
     exec = enough_threads(p, exec);
-    if (p->segments == 1 && p->M <= p->gemm->mr && (p->b->stride[1] == 1 || p->N == 1))
+    if (p->terms.segments == 1 && p->M <= p->terms.gemm->mr && (p->terms.b->stride[1] == 1 || p->N == 1))
         multiply_direct(p, exec);
     else
         multiply_in_chunks(p, exec);
@@ -380,7 +385,7 @@ static const att_view absent;
 att_status att_product_sum(const att_product_desc *desc, const att_exec *exec, const att_view *c, int64_t n,
                            const att_view *a, const att_view *b, att_span workspace)
 {
-    product p = {.desc = desc ? desc : &plain, .c = c, .bias = &absent, .segments = n, .a = a, .b = b};
+    product p = {.desc = desc ? desc : &plain, .c = c, .bias = &absent, .terms = {.segments = n, .a = a, .b = b}};
     ATT_REQUIRE(n >= 0, ATT_E_VALUE, "product: %lld terms, expected 0 or more", (long long)n);
     ATT_TRY(check_output(p.desc, c, p.bias));
     p.M = c->dim[0];
@@ -393,7 +398,8 @@ att_status att_product_sum(const att_product_desc *desc, const att_exec *exec, c
 att_status att_product(const att_product_desc *desc, const att_exec *exec, const att_view *c, const att_view *a,
                        const att_view *b, const att_view *bias, att_span workspace)
 {
-    product p = {.desc = desc ? desc : &plain, .c = c, .bias = bias ? bias : &absent, .segments = 1, .a = a, .b = b};
+    product p = {
+        .desc = desc ? desc : &plain, .c = c, .bias = bias ? bias : &absent, .terms = {.segments = 1, .a = a, .b = b}};
     ATT_TRY(check_output(p.desc, c, p.bias));
     p.M = c->dim[0];
     p.N = c->dim[1];
@@ -409,9 +415,7 @@ att_status att_product_packed(const att_product_desc *desc, const att_exec *exec
     product p = {.desc = desc ? desc : &plain,
                  .c = c,
                  .bias = bias ? bias : &absent,
-                 .segments = 1,
-                 .a = a,
-                 .b = &dense,
+                 .terms = {.segments = 1, .a = a, .b = &dense},
                  .M = c->dim[0],
                  .N = b->N,
                  .K = b->K};
@@ -423,8 +427,8 @@ att_status att_product_packed(const att_product_desc *desc, const att_exec *exec
     ATT_REQUIRE(b->isa == isa, ATT_E_VALUE, "product: b is packed for %s, expected %s", att_isa_name(b->isa),
                 att_isa_name(isa));
     if (p.M == 0 || p.N == 0) return ATT_OK;
-    if (!has_kernels(exec, &p.gemm)) p.gemm = NULL;
-    if (b->dtype == ATT_BF16 && !p.gemm) {
+    if (!has_kernels(exec, &p.terms.gemm)) p.terms.gemm = NULL;
+    if (b->dtype == ATT_BF16 && !p.terms.gemm) {
         reference_bf16(&p, b);
         return ATT_OK;
     }

@@ -204,6 +204,8 @@ att_node *att_tape_multiply(att_tape *tape, att_node *a, att_node *b)
 
 /* ---- products ---- */
 
+enum { MANY_ROWS = 256 }; /* for which rounding the weights anew costs little */
+
 typedef struct linear_record {
     att_record record;
     att_node *y, *x, *w, *b;
@@ -212,8 +214,9 @@ typedef struct linear_record {
     bool transposed; /* w is (N,K) */
 } linear_record;
 
-/* c = a op(w): op(w) is w, or its transpose when `transposed`; through the packed copy if w is a whole parameter. */
-static att_status product(att_tape *tape, const att_product_desc *desc, const att_view *c, const att_view *a,
+/* c = a op(w): op(w) is w, or its transpose when `transposed`; through the packed copy if w is a whole parameter and
+ * stays float32. */
+static att_status product(att_tape *tape, att_product_desc desc, const att_view *c, const att_view *a,
                           const att_node *w, bool transposed, const att_view *bias)
 {
     att_span scratch;
@@ -222,9 +225,10 @@ static att_status product(att_tape *tape, const att_product_desc *desc, const at
     att_view b = transposed ? att_view_transpose(&w->value, 0, 1) : w->value;
     ATT_TRY(att_product_workspace(&tape->exec, c->dim[0], c->dim[1], b.dim[0], &bytes));
     ATT_TRY(att_tape_scratch(tape, bytes, &scratch));
-    if (!w->parameter) return att_product(desc, &tape->exec, c, a, &b, bias, scratch);
+    desc.bfloat16 = tape->bfloat16 && c->dim[0] >= MANY_ROWS;
+    if (!w->parameter || desc.bfloat16) return att_product(&desc, &tape->exec, c, a, &b, bias, scratch);
     ATT_TRY(att_tape_packed(tape, w->parameter, transposed, &packed));
-    return att_product_packed(desc, &tape->exec, c, a, packed, bias, scratch);
+    return att_product_packed(&desc, &tape->exec, c, a, packed, bias, scratch);
 }
 
 /* dw += x^T dy, or dw(N,K) += dy^T x when `transposed`. */
@@ -239,7 +243,8 @@ static att_status weight_gradient(att_tape *tape, const linear_record *r, const 
     att_view left_t = att_view_transpose(left, 0, 1);
     ATT_TRY(att_product_workspace(&tape->exec, dw.dim[0], dw.dim[1], left_t.dim[1], &bytes));
     ATT_TRY(att_tape_scratch(tape, bytes, &scratch));
-    return att_product(&(att_product_desc){.accumulate = !fresh}, &tape->exec, &dw, &left_t, right, NULL, scratch);
+    const att_product_desc desc = {.accumulate = !fresh, .bfloat16 = tape->bfloat16};
+    return att_product(&desc, &tape->exec, &dw, &left_t, right, NULL, scratch);
 }
 
 /* y = act(x w + b):  dz = dy act'(z);  dx = dz w^T;  dw = x^T dz;  db = sum of dz's rows. */
@@ -259,7 +264,7 @@ static att_status linear_backward(att_tape *tape, att_record *record)
         ATT_TRY(att_tape_gradient(tape, r->x, &fresh, &dx));
         ATT_TRY(att_view_reshape(&dx, 2, r->x_rows.dim, &dx_rows));
         ATT_TRY(
-            product(tape, &(att_product_desc){.accumulate = !fresh}, &dx_rows, &dy_rows, r->w, !r->transposed, NULL));
+            product(tape, (att_product_desc){.accumulate = !fresh}, &dx_rows, &dy_rows, r->w, !r->transposed, NULL));
     }
     if (r->w->needs_gradient) ATT_TRY(weight_gradient(tape, r, &dy_rows));
     if (!r->b || !r->b->needs_gradient) return ATT_OK;
@@ -282,11 +287,11 @@ static att_status linear_forward(att_tape *tape, const linear_record *r, bool fo
     *z = (att_view){0};
     ATT_TRY(att_view_reshape(&r->y->value, 2, dim, &y));
     if (!follow || !reads_input(r->act))
-        return product(tape, &(att_product_desc){.activation = r->act}, &y, &r->x_rows, r->w, r->transposed, bias);
+        return product(tape, (att_product_desc){.activation = r->act}, &y, &r->x_rows, r->w, r->transposed, bias);
     att_node *before;
     ATT_TRY(att_tape_new_node(tape, 2, dim, NULL, false, &before));
     *z = before->value;
-    ATT_TRY(product(tape, &(att_product_desc){0}, z, &r->x_rows, r->w, r->transposed, bias));
+    ATT_TRY(product(tape, (att_product_desc){0}, z, &r->x_rows, r->w, r->transposed, bias));
     return att_activation_forward(&tape->exec, r->act, &y, z);
 }
 

@@ -25,6 +25,14 @@ void att_tape_destroy(att_tape *tape)
     att_free(tape->allocator, tape, sizeof *tape + ATT_MESSAGE_BYTES);
 }
 
+att_status att_tape_precision(att_tape *tape, att_dtype dtype)
+{
+    ATT_REQUIRE(dtype == ATT_F32 || dtype == ATT_BF16, ATT_E_DTYPE,
+                "tape: a precision of %s, expected float32 or bfloat16", att_dtype_name(dtype));
+    tape->bfloat16 = dtype == ATT_BF16;
+    return ATT_OK;
+}
+
 void att_tape_begin(att_tape *tape, int record)
 {
     att_arena_reset(&tape->arena);

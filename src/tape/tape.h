@@ -47,6 +47,7 @@ struct att_tape {
     char *message; /* of the first failure */
     att_node dead; /* what operations return after a failure */
     bool recording;
+    bool bfloat16; /* large products may round to it */
 };
 
 #define ATT_MESSAGE_BYTES 512

@@ -76,6 +76,7 @@ static att_status start(att_trainer *t, bool resume)
     ATT_TRY(make_folder(t->folder));
     att_disk_sweep(t->folder);
     ATT_TRY(att_tape_create(&t->exec, NULL, &t->tape));
+    ATT_TRY(att_tape_precision(t->tape, t->options->bfloat16 ? ATT_BF16 : ATT_F32));
     ATT_TRY(new_floats(n, &t->m));
     ATT_TRY(new_floats(n, &t->v));
     if (t->options->average > 0) {

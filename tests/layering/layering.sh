@@ -11,9 +11,10 @@ base:
 kernel: base
 kernel/ref: base kernel
 kernel/cpu: base kernel
+kernel/amx: base kernel kernel/cpu
 kernel/cuda: base kernel
 op: base kernel kernel/ref
-op/dispatch: base kernel op kernel/ref kernel/cpu kernel/cuda
+op/dispatch: base kernel op kernel/ref kernel/cpu kernel/amx kernel/cuda
 tape: base op
 nn: base op tape
 file: base
