@@ -23,7 +23,7 @@ typedef struct att_kernels {
     att_gemm8_kernels gemm8;
     att_bf16_kernels bf16;
     att_attention_kernels attention;
-    att_fused_kernels fused;
+    att_fused_kernels fused, fused_bf16; /* fused_bf16: where q, k and v are all bfloat16; NULLs: fused serves it too */
     att_decode_kernels decode;
     att_rows_kernels rows;
     att_rnn_kernels rnn;

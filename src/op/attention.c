@@ -357,5 +357,6 @@ const char *att_attention_path(const att_attention_desc *desc, const att_exec *e
     att_attention_problem p;
     if (att_attention_check_in(desc, in, &p) != ATT_OK) return "none";
     if (att_decode_serves(&p, exec)) return decode[att_kernels_for(exec)->isa];
+    if (att_fused_serves(&p, exec) && att_fused_in_bf16(&p, exec)) return "amx dot";
     return fused_for(&p, exec) || att_fused_serves(&p, exec) ? names[att_kernels_for(exec)->isa][p.desc.score] : "ref";
 }

@@ -17,14 +17,20 @@ typedef struct call {
     float *terms;         /* (B,Hq,R+1): each batch entry's drelative and dsinks, summed in order afterwards */
 } call;
 
-static const att_fused_kernels *kernels_for(const att_exec *exec)
+bool att_fused_in_bf16(const att_attention_problem *p, const att_exec *exec)
 {
-    return &att_kernels_for(exec)->fused;
+    return p->dtype == ATT_BF16 && p->kv_dtype == ATT_BF16 && att_kernels_for(exec)->fused_bf16.serves;
+}
+
+static const att_fused_kernels *kernels_for(const att_attention_problem *p, const att_exec *exec)
+{
+    const att_kernels *table = att_kernels_for(exec);
+    return att_fused_in_bf16(p, exec) ? &table->fused_bf16 : &table->fused;
 }
 
 bool att_fused_serves(const att_attention_problem *p, const att_exec *exec)
 {
-    const att_fused_kernels *k = kernels_for(exec);
+    const att_fused_kernels *k = kernels_for(p, exec);
     return k->serves && k->serves(p);
 }
 
@@ -67,7 +73,7 @@ static void forward_head(void *ctx, int64_t head, int worker)
 
 void att_fused_forward(const att_attention_problem *p, const att_exec *exec, void *workspace)
 {
-    call c = {.p = p, .kernels = kernels_for(exec), .scratch = workspace};
+    call c = {.p = p, .kernels = kernels_for(p, exec), .scratch = workspace};
     c.rows = task_rows(p, att_threads(exec), c.kernels->sub);
     c.blocks = att_ceil_div(p->Tq, c.rows);
     c.scratch_bytes = bytes_of(c.kernels->forward_floats(p, c.rows));
@@ -180,7 +186,7 @@ static size_t terms_bytes(const att_attention_problem *p)
 void att_fused_backward(const att_attention_problem *p, const att_exec *exec, void *workspace)
 {
     bool heads = by_heads(p, att_threads(exec));
-    call c = {.p = p, .kernels = kernels_for(exec), .terms = workspace};
+    call c = {.p = p, .kernels = kernels_for(p, exec), .terms = workspace};
     c.scratch = (char *)workspace + terms_bytes(p);
     if (terms_bytes(p)) memset(c.terms, 0, terms_bytes(p));
     c.scratch_bytes = backward_bytes(p, c.kernels, heads);
@@ -215,7 +221,7 @@ static size_t backward_for(const att_attention_problem *p, const att_fused_kerne
 
 size_t att_fused_workspace(const att_attention_problem *p, const att_exec *exec, bool backward)
 {
-    const att_fused_kernels *k = kernels_for(exec);
+    const att_fused_kernels *k = kernels_for(p, exec);
     size_t (*bytes)(const att_attention_problem *, const att_fused_kernels *, int64_t) =
         backward ? backward_for : forward_for;
     size_t alone = bytes(p, k, 1), shared = bytes(p, k, att_threads(exec)); /* small work runs on one thread */

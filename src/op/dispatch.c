@@ -23,6 +23,7 @@ void att_register_gemm_avx512(att_kernels *table);
 void att_register_gemm8_avx512(att_gemm8_kernels *t);
 void att_register_gemm8_avx512vnni(att_gemm8_kernels *t);
 void att_register_gemm_bf16_amx(att_bf16_kernels *t);
+void att_register_fused_forward_amx(att_fused_kernels *t);
 void att_register_attention_portable(att_attention_kernels *t);
 void att_register_additive_portable(att_attention_kernels *t);
 void att_register_dot_portable(att_attention_kernels *t);
@@ -156,7 +157,9 @@ static void build(void)
 #if defined(ATT_HAVE_AMX)
     if (machine >= ATT_ISA_AMX) {
         register_avx512vnni(&tables[ATT_ISA_AMX]);
+        tables[ATT_ISA_AMX].fused_bf16 = tables[ATT_ISA_AMX].fused;
         att_register_gemm_bf16_amx(&tables[ATT_ISA_AMX].bf16);
+        att_register_fused_forward_amx(&tables[ATT_ISA_AMX].fused_bf16);
     }
 #endif
 #endif

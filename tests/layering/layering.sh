@@ -11,10 +11,9 @@ base:
 kernel: base
 kernel/ref: base kernel
 kernel/cpu: base kernel
-kernel/amx: base kernel kernel/cpu
 kernel/cuda: base kernel
 op: base kernel kernel/ref
-op/dispatch: base kernel op kernel/ref kernel/cpu kernel/amx kernel/cuda
+op/dispatch: base kernel op kernel/ref kernel/cpu kernel/cuda
 tape: base op
 nn: base op tape
 file: base

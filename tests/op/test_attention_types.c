@@ -10,6 +10,30 @@ static const attention_case cases[] = {
     {"decode", 2, 4, 2, 1, 131, 64, 64, {0}, WITH_LENGTHS, 0},
     {"splits", 1, 8, 2, 1, 1040, 128, 136, {0}, WITH_WEIGHTS, 0},
     {"rows", 2, 3, 1, 1, 531, 23, 41, {0}, WITH_MASK | TIME_MAJOR, 0},
+    {"blocks", 1, 2, 1, 70, 1100, 64, 64, {.window = ATT_WINDOW_CAUSAL, .q_offset = 1030}, WITH_WEIGHTS, 0},
+    {"wide", 1, 2, 2, 101, 530, 97, 33, {.softcap = 5}, WITH_MASK | WITH_BIAS | WITH_SINKS, 0},
+    {"band",
+     2,
+     4,
+     2,
+     300,
+     300,
+     31,
+     65,
+     {.window = ATT_WINDOW_BAND, .left = 40, .right = 3},
+     TIME_MAJOR | WITH_SLOPES,
+     0},
+    {"dropped",
+     2,
+     2,
+     2,
+     40,
+     64,
+     16,
+     32,
+     {.dropout = 0.3f, .seed = 5},
+     WITH_LENGTHS | WITH_QUERY_MASK | WITH_GATHERED,
+     0},
     {"additive", 2, 2, 1, 5, 9, 9, 7, {.score = ATT_SCORE_ADDITIVE}, WITH_SCORE_W | WITH_BIAS, 0},
     {"sparse", 2, 2, 1, 5, 33, 9, 7, {.align = ATT_ALIGN_SPARSEMAX}, WITH_MASK | TIME_MAJOR, 0},
     {"custom", 2, 2, 1, 5, 70, 9, 7, {.score = ATT_SCORE_CUSTOM, .function = &squared_distance}, WITH_SINKS, 0},
@@ -179,12 +203,74 @@ static void sixteen_bits_read_an_integer_cache(void **state)
     attention_destroy(&got);
 }
 
+/* ---- values of 16 bits that are not finite ---- */
+
+typedef struct half_problem {
+    int64_t T, D;
+    att_view q, k, v, o;
+} half_problem;
+
+static att_view random_halves(int64_t T, int64_t D, uint64_t seed)
+{
+    att_view x = att_view_dense(guard_alloc((size_t)(T * D) * sizeof(uint16_t)), ATT_BF16, 4, (int64_t[]){1, 1, T, D});
+    float *f = malloc((size_t)(T * D) * sizeof *f);
+    fill_f32(f, T * D, seed, 1.0f);
+    for (int64_t i = 0; i < T * D; i++) ((uint16_t *)x.data)[i] = att_bf16_of_float(f[i]);
+    free(f);
+    return x;
+}
+
+/* Causal attention; value d of key j is `value`. */
+static void run_half(half_problem *x, att_isa isa, int threads, int64_t j, int64_t d, uint16_t value)
+{
+    static const att_attention_desc causal = {.window = ATT_WINDOW_CAUSAL};
+    const att_exec exec = {.isa = isa, .threads = threads};
+    const att_attention_in in = {.q = x->q, .k = x->k, .v = x->v};
+    const att_attention_out out = {.o = x->o};
+    att_span w = {0};
+    ((uint16_t *)x->v.data)[j * x->D + d] = value;
+    assert_ok(att_attention_forward_workspace(&causal, &exec, &in, &w.bytes));
+    w.data = guard_alloc(w.bytes);
+    memset(w.data, 0xff, w.bytes);
+    assert_ok(att_attention_forward(&causal, &exec, &out, &in, w));
+    guard_free(w.data, w.bytes);
+}
+
+/* Queries that do not see the key have the bits they had without it; the others have NaN, or the infinity, in its
+ * column alone. */
+static void a_hidden_value_changes_no_bit(void **state)
+{
+    (void)state;
+    enum { T = 600, D = 40 };
+    static uint16_t before[T * D];
+    half_problem x = {T, D, random_halves(T, D, 1), random_halves(T, D, 2), random_halves(T, D, 3), {0}};
+    x.o = random_halves(T, D, 4);
+    const uint16_t *o = x.o.data, sick[] = {0x7fc0, 0x7f80}; /* NaN, infinity */
+    att_isa isa[8];
+    for (int n = testable_isas(isa), i = 0; i < n; i++)
+        for (int64_t j = 0; j < T; j += 297)
+            for (int s = 0; s < 2; s++) {
+                run_half(&x, isa[i], 1, j, 7, 0);
+                memcpy(before, o, sizeof before);
+                run_half(&x, isa[i], 3, j, 7, sick[s]);
+                for (int64_t e = 0; e < T * D; e++) {
+                    bool hit = e / D >= j && e % D == 7;
+                    bool as_said = hit ? (o[e] & 0x7fff) == (sick[s] & 0x7fff) : o[e] == before[e];
+                    if (!as_said) fail_msg("%s, key %d: o[%d] is %x", att_isa_name(isa[i]), (int)j, (int)e, o[e]);
+                }
+                run_half(&x, isa[i], 1, j, 7, 0x3f00);
+            }
+    att_view all[] = {x.q, x.k, x.v, x.o};
+    for (int i = 0; i < 4; i++) guard_free(all[i].data, (size_t)(T * D) * sizeof(uint16_t));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(sixteen_bits_give_float32s_numbers_rounded),
         cmocka_unit_test(a_cache_gives_the_numbers_of_what_it_holds),
         cmocka_unit_test(sixteen_bits_read_an_integer_cache),
+        cmocka_unit_test(a_hidden_value_changes_no_bit),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

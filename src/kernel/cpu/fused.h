@@ -1,7 +1,6 @@
-/* What forward and backward of fused dot-product attention share: packing, products of tiles, and which keys of a tile
- * each query sees. A tile is SUB queries by KEYS keys; scores and weights lie in rows of LD floats, which is how the
- * micro-kernel of dense products (gemm_tile.h) wants its left operand, so that P V needs no packing of P, and neither
- * does P^T dO, which reads the same rows along the other way.
+/* What forward and backward of fused dot-product attention share: which keys of a tile each query sees, and rows of any
+ * type. A tile is SUB queries by KEYS keys; scores and weights lie in rows of LD floats. Packing and products are in
+ * fused_simd.h, for bfloat16 on matrix units in fused_amx.h.
  *
  * Every element of a product is one chain of multiply-adds over its sum, and where a chain starts and ends depends on
  * the absolute number of the key (or query) alone: a row's bits are the same in whatever tile it lies. Adding a product
@@ -13,10 +12,18 @@
 #include "kernel/cpu/convert.h"
 #include "kernel/cpu/gemm_tile.h"
 
-/* Each file that includes this says how large its tiles are: FUSED_KEYS keys, about FUSED_QUERIES queries. */
+/* Each file that includes this says how large its tiles are: FUSED_KEYS keys, about FUSED_QUERIES queries. The variant
+ * says how many rows a strip has, and whether strips are whole or as even as can be, and start and end anywhere. */
+#if defined(__AMX_BF16__)
+#define FUSED_ROWS    32
+#define FUSED_ALIGNED 1
+#else
+#define FUSED_ROWS    GEMM_MR
+#define FUSED_ALIGNED 0
+#endif
 enum {
     NR = GEMM_NV * VF_LANES,
-    MR = GEMM_MR,
+    MR = FUSED_ROWS,
     KEYS = FUSED_KEYS,
     LD = KEYS + 16, /* a cache line more: rows fall into different sets */
     SUB = (FUSED_QUERIES + MR - 1) / MR * MR,
@@ -51,12 +58,6 @@ static inline int64_t panels(int64_t width)
     return (width + NR - 1) / NR;
 }
 
-/* Floats that D columns of a left operand take: chunks of KEYS columns, each of SUB rows. */
-static inline int64_t left_floats(int64_t D)
-{
-    return (D + KEYS - 1) / KEYS * SUB * LD;
-}
-
 /* Scratch memory that is handed out from the start; with no memory, only counted. */
 typedef struct layout {
     float *base;
@@ -74,15 +75,20 @@ static inline float *take(layout *r, int64_t floats)
 
 static inline void find_strips(fused_tile *t)
 {
-    t->strips = (int)gemm_tiles(t->n);
+    t->strips = (int)((t->n + MR - 1) / MR);
     t->lo = KEYS;
     t->hi = 0;
     for (int s = 0, row = 0; s < t->strips; s++) {
         strip x = {.row = row, .rows = (int)gemm_tile_rows(t->n, t->strips, s), .lo = KEYS, .hi = 0};
+        if (FUSED_ALIGNED) x.rows = (int)(t->n - row < MR ? t->n - row : MR);
         for (int r = row; r < row + x.rows; r++) {
             if (t->row_hi[r] <= t->row_lo[r]) continue;
             if (t->row_lo[r] < x.lo) x.lo = t->row_lo[r];
             if (t->row_hi[r] > x.hi) x.hi = t->row_hi[r];
+        }
+        if (FUSED_ALIGNED) { /* to whole steps of keys */
+            x.lo = x.lo / MR * MR;
+            x.hi = (x.hi + MR - 1) / MR * MR;
         }
         if (x.lo < t->lo) t->lo = x.lo;
         if (x.hi > t->hi) t->hi = x.hi;
@@ -238,142 +244,6 @@ static inline rows value_rows(const fused_tile *t, int64_t j, int64_t n)
 {
     const att_attention_problem *p = t->p;
     return (rows){&p->v, &p->v_scale, p->kv_dtype, t->b, t->hkv, j, n, p->Dv};
-}
-
-/* ---- packing ---- */
-
-/* dst = factor * n rows of D floats, in the layout of a left operand. */
-static inline void pack_left(float *dst, const float *src, int64_t row, int64_t n, int64_t D, float factor)
-{
-    const vf f = vf_set1(factor);
-    for (int64_t d0 = 0; d0 < D; d0 += KEYS, dst += SUB * LD) {
-        const int64_t width = D - d0 < KEYS ? D - d0 : KEYS, whole = lanes_down(width);
-        for (int64_t r = 0; r < n; r++) {
-            const float *from = src + r * row + d0;
-            float *to = dst + r * LD;
-            for (int64_t d = 0; d < whole; d += VF_LANES) vf_store(to + d, vf_mul(f, vf_load(from + d)));
-            if (whole < width) vf_store(to + whole, vf_mul(f, vf_load_n(from + whole, width - whole)));
-        }
-    }
-}
-
-/* Rows lo .. hi - 1, the first of them at src, to panels of NR columns, row r of panel c at (c * height + r) * NR;
- * zeros right of D. Returns whether all of it is finite. */
-static inline bool pack_panels(float *dst, int64_t height, const float *src, int64_t row, int64_t lo, int64_t hi,
-                               int64_t D)
-{
-    vf sick[2] = {vf_zero(), vf_zero()}; /* 0, or NaN once an Inf or NaN was seen; two, so that one need not wait */
-    const int64_t whole = D / NR * NR, width = panels(D) * NR;
-    for (int64_t r = lo; r < hi; r++, src += row) {
-        float *to = dst + r * NR;
-        for (int64_t d = 0; d < whole; d += NR, to += height * NR)
-            for (int v = 0; v < GEMM_NV; v++) {
-                vf x = vf_load(src + d + v * VF_LANES);
-                sick[v % 2] = vf_fma(x, vf_zero(), sick[v % 2]);
-                vf_store(to + v * VF_LANES, x);
-            }
-        for (int64_t d = whole; d < width; d += VF_LANES) {
-            vf x = d < D ? vf_load_some(src + d, D - d) : vf_zero();
-            sick[0] = vf_fma(x, vf_zero(), sick[0]);
-            vf_store(to + d - whole, x);
-        }
-    }
-    return !vm_any(vf_isnan(vf_add(sick[0], sick[1])));
-}
-
-/* The transpose of rows lo .. hi - 1, the first of them at src: panel c holds keys c * NR .. in its columns, and D
- * rows. Panels are packed whole; a column without a key is 0. */
-static inline void pack_transposed(float *dst, const float *src, int64_t row, int64_t lo, int64_t hi, int64_t D)
-{
-    for (int64_t c = lo / NR * NR; c < hi; c += NR) {
-        int64_t from = c > lo ? c : lo, to = c + NR < hi ? c + NR : hi;
-        if (to - from < NR) memset(dst + c * D, 0, (size_t)(NR * D) * sizeof *dst);
-        transpose(dst + c * D + from - c, NR, src + (from - lo) * row, row, to - from, D);
-    }
-}
-
-/* ---- products ---- */
-
-/* One micro-tile of a left operand with rows LD apart, or of its transpose. */
-static inline void times(int64_t m, const gemm_tile *t)
-{
-    gemm_tile_rows_of(m, GEMM_NV, LD, 1, GEMM_B_NEAR, t);
-}
-
-static inline void transposed_times(int64_t m, const gemm_tile *t)
-{
-    gemm_tile_rows_of(m, GEMM_NV, 1, LD, GEMM_B_NEAR, t);
-}
-
-/* The same, where a weight of 0 must not meet what it would be multiplied with: b holds NaN or Inf that some rows may
- * not see. The bits are those of the fast way. */
-static inline void times_seen(int64_t m, int64_t a_i, int64_t a_k, const gemm_tile *t)
-{
-    for (int64_t r = 0; r < m; r++)
-        for (int64_t v = 0; v < NR; v += VF_LANES) {
-            vf sum = vf_zero();
-            for (int64_t k = 0; k < t->k; k++) {
-                float w = t->a[r * a_i + k * a_k];
-                if (w != 0) sum = vf_fma(vf_set1(w), vf_load(t->b + k * t->b_row + v), sum);
-            }
-            float *c = t->c + r * t->c_row + v;
-            vf_store(c, vf_add(vf_load(c), sum));
-        }
-}
-
-/* s(n,LD) = left . right^T on what is visible; `right` is packed by pack_transposed. */
-static inline void score_product(const fused_tile *t, float *s, const float *left, const float *right, int64_t D)
-{
-    for (int64_t d = 0; d < D; d += KEYS)
-        for (int c = t->lo / NR * NR; c < t->hi; c += NR) {
-            gemm_tile g = {.c_row = LD, .cols = NR, .b = right + c * D + d * NR, .b_row = NR, .add = d > 0};
-            g.k = D - d < KEYS ? D - d : KEYS;
-            for (int x = 0; x < t->strips; x++) {
-                const strip *y = &t->strip[x];
-                if (y->lo >= c + NR || y->hi <= c) continue;
-                g.a = left + d / KEYS * SUB * LD + y->row * LD;
-                g.c = s + y->row * LD + c;
-                times(y->rows, &g);
-            }
-        }
-}
-
-/* c(n,width) += w right on the visible keys; `right` (KEYS rows) is packed by pack_panels. */
-static inline void weigh(const fused_tile *t, float *c, int64_t c_row, const float *w, const float *right,
-                         int64_t width, bool finite)
-{
-    for (int64_t v = 0; v < panels(width); v++) {
-        gemm_tile g = {.c_row = c_row, .cols = NR, .b_row = NR, .add = true};
-        for (int x = 0; x < t->strips; x++) {
-            const strip *y = &t->strip[x];
-            if (y->hi <= y->lo) continue;
-            g.c = c + y->row * c_row + v * NR;
-            g.a = w + y->row * LD + y->lo;
-            g.b = right + (v * KEYS + y->lo) * NR;
-            g.k = y->hi - y->lo;
-            finite ? times(y->rows, &g) : times_seen(y->rows, LD, 1, &g);
-        }
-    }
-}
-
-/* c(keys,width) += w^T right: `right` holds the tile's queries in panels of SUB rows, c starts at column 0's key. A
- * strip of keys takes the queries from the first to the last that see it; hidden weights among them are 0. */
-static inline void weigh_transposed(const fused_tile *t, float *c, int64_t c_row, const float *w, const float *right,
-                                    int64_t width, bool finite)
-{
-    int64_t strips = gemm_tiles(t->hi - t->lo);
-    for (int64_t s = 0, at = t->lo; s < strips; s++) {
-        int64_t m = gemm_tile_rows(t->hi - t->lo, strips, s), from = 0, to = t->n;
-        while (from < to && (t->row_hi[from] <= at || t->row_lo[from] >= at + m)) from++;
-        while (from < to && (t->row_hi[to - 1] <= at || t->row_lo[to - 1] >= at + m)) to--;
-        gemm_tile g = {.c_row = c_row, .cols = NR, .a = w + from * LD + at, .b_row = NR, .k = to - from, .add = true};
-        for (int64_t v = 0; to > from && v < panels(width); v++) {
-            g.c = c + at * c_row + v * NR;
-            g.b = right + (v * SUB + from) * NR;
-            finite ? transposed_times(m, &g) : times_seen(m, 1, LD, &g);
-        }
-        at += m;
-    }
 }
 
 #endif

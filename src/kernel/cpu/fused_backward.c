@@ -6,6 +6,7 @@
 #define FUSED_KEYS    256
 #define FUSED_QUERIES 96
 #include "kernel/cpu/fused_rows.h"
+#include "kernel/cpu/fused_simd.h"
 
 typedef struct task {
     fused_tile t;

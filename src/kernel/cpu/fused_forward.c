@@ -2,9 +2,20 @@
  * (Milakov, Gimelshein 2018; Dao et al. 2022), o rescaled when m grows. A task takes a run of queries of one head; for
  * each block of KEYS keys it packs keys and values once and goes through its queries SUB at a time:
  *   S = Q K^T   (packed product),   P = 2^(S - m) row by row,   O += P V   (packed product). */
+#if defined(__AMX_BF16__) /* bfloat16 on matrix units; what else the level has is AVX-512's */
+#define FUSED_KEYS    512
+#define FUSED_QUERIES 32
+#define FUSED_PARTS   2
+#else
 #define FUSED_KEYS    1024
 #define FUSED_QUERIES 18
+#endif
 #include "kernel/cpu/fused_rows.h"
+#if defined(__AMX_BF16__)
+#include "kernel/cpu/fused_amx.h"
+#else
+#include "kernel/cpu/fused_simd.h"
+#endif
 
 typedef struct task {
     fused_tile t;
@@ -14,6 +25,7 @@ typedef struct task {
     float *keys, *values; /* packed: transposed, panels */
     bool finite;          /* the values of this block */
     float *left, *s;      /* queries and scores of one tile */
+    float *parts;         /* mix_values' */
     float *room;          /* to convert rows of other types */
     float *o, *m, *l;     /* (n,width), (n), (n) */
     float *term;          /* find_terms' */
@@ -31,12 +43,13 @@ static int64_t lay_out(task *x, const att_attention_problem *p, int64_t n, float
 {
     layout at = {scratch, 0};
     *x = (task){.p = p, .n = n, .width = panels(p->Dv) * NR};
-    x->keys = take(&at, KEYS * p->D);
-    x->values = take(&at, KEYS * x->width);
+    x->keys = take(&at, transposed_floats(p->D));
+    x->values = take(&at, panels_floats(KEYS, p->Dv));
     x->left = take(&at, left_floats(p->D));
     x->s = take(&at, SUB * LD);
+    x->parts = take(&at, weights_floats());
     x->room = take(&at, room_floats(p));
-    x->o = take(&at, n * x->width);
+    x->o = take(&at, (FUSED_ALIGNED ? (n + MR - 1) / MR * MR : n) * x->width);
     x->m = take(&at, n);
     x->l = take(&at, n);
     x->term = take(&at, has_distances(p) ? DISTANCES : 0);
@@ -79,17 +92,14 @@ static void tile_scores(task *x)
 {
     const att_attention_problem *p = x->p;
     const fused_tile *t = &x->t;
-    int64_t step;
     rows queries = query_rows(t);
-    const float *q = as_floats(&queries, x->room, &step);
-    pack_left(x->left, q, step, t->n, p->D, query_factor(p));
-    score_product(t, x->s, x->left, x->keys, p->D);
+    pack_queries_of(x->left, &queries, query_factor(p), x->room);
+    scores_of(t, x->s, x->left, x->keys, p->D, query_factor(p));
     if (has_distances(p) && att_positions_are_indices(p)) find_terms(t, x->term);
 }
 
 static void forward_tile(task *x)
 {
-    const att_attention_problem *p = x->p;
     const fused_tile *t = &x->t;
     tile_scores(x);
     for (int k = 0; k < t->strips; k++) {
@@ -107,19 +117,17 @@ static void forward_tile(task *x)
             clear_around(t, r, e, y->lo, y->hi);
         }
     }
-    weigh(t, x->o + (t->i - x->i) * x->width, x->width, x->s, x->values, p->Dv, x->finite);
+    rows values = value_rows(t, t->j, KEYS);
+    float *o = x->o + (t->i - x->i) * x->width;
+    mix_values(t, o, x->width, x->s, x->values, x->finite, &values, x->parts);
 }
 
 /* Keys j + lo .. j + hi - 1 and their values. */
 static void pack_keys(task *x, int64_t j, int64_t lo, int64_t hi)
 {
-    const att_attention_problem *p = x->p;
-    int64_t step;
     rows keys = key_rows(&x->t, j + lo, hi - lo), values = value_rows(&x->t, j + lo, hi - lo);
-    const float *k = as_floats(&keys, x->room, &step);
-    pack_transposed(x->keys, k, step, lo, hi, p->D);
-    const float *v = as_floats(&values, x->room, &step);
-    x->finite = pack_panels(x->values, KEYS, v, step, lo, hi, p->Dv);
+    pack_keys_of(x->keys, &keys, lo, hi, x->room);
+    x->finite = pack_values_of(x->values, &values, lo, hi, x->room);
 }
 
 /* Part `k` of `parts` of the keys and values of the block from j on, on their way to the second-level cache while the
@@ -291,12 +299,15 @@ static void forward(const att_attention_problem *p, int64_t b, int64_t h, int64_
     float sink = p->sinks.data ? (float)((double)*row_of(&p->sinks, 0, h, 0) * unit_of(p)) : -INFINITY;
     fill(x.m, sink, 0, n); /* a sink is a first key whose value is 0 */
     fill(x.l, sink == -INFINITY ? 0.0f : 1.0f, 0, n);
-    memset(x.o, 0, (size_t)(n * x.width) * sizeof *x.o);
+    memset(x.o, 0, (size_t)((x.m - x.o) * (int64_t)sizeof *x.o));
+    begin_products();
     stream(&x, false);
     end_rows(&x);
-    if (!is_watched(p)) return;
-    clear_watched(&x);
-    stream(&x, true);
+    if (is_watched(p)) {
+        clear_watched(&x);
+        stream(&x, true);
+    }
+    end_products();
 }
 
 void ATT_VARIANT(att_register_fused_forward)(att_fused_kernels *t);
