@@ -24,6 +24,7 @@ void att_register_gemm8_avx512(att_gemm8_kernels *t);
 void att_register_gemm8_avx512vnni(att_gemm8_kernels *t);
 void att_register_gemm_bf16_amx(att_bf16_kernels *t);
 void att_register_fused_forward_amx(att_fused_kernels *t);
+void att_register_fused_backward_amx(att_fused_kernels *t);
 void att_register_attention_portable(att_attention_kernels *t);
 void att_register_additive_portable(att_attention_kernels *t);
 void att_register_dot_portable(att_attention_kernels *t);
@@ -160,6 +161,7 @@ static void build(void)
         tables[ATT_ISA_AMX].fused_bf16 = tables[ATT_ISA_AMX].fused;
         att_register_gemm_bf16_amx(&tables[ATT_ISA_AMX].bf16);
         att_register_fused_forward_amx(&tables[ATT_ISA_AMX].fused_bf16);
+        att_register_fused_backward_amx(&tables[ATT_ISA_AMX].fused_bf16);
     }
 #endif
 #endif

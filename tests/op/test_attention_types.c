@@ -146,6 +146,42 @@ static void sixteen_bits_give_float32s_numbers_rounded(void **state)
         }
 }
 
+/* A backward of bfloat16 from the same o and lse on two levels: weights may have two parts, but not one. */
+static void check_levels(const attention_case *c, att_isa isa)
+{
+    attention_run run[2];
+    const att_exec exec[2] = {{.isa = ATT_ISA_PORTABLE}, {.isa = isa, .threads = 2}};
+    for (int i = 0; i < 2; i++) {
+        attention_create(&run[i], c, ATT_F32);
+        run[i].in.q = halved(&run[i].in.q, ATT_BF16);
+        run[i].in.k = halved(&run[i].in.k, ATT_BF16);
+        run[i].in.v = halved(&run[i].in.v, ATT_BF16);
+        run[i].out.o = halved(&run[i].out.o, ATT_BF16);
+        assert_ok(attention_forward(&run[i], &exec[i]));
+        for (int64_t k = 0; i && k < att_view_count(&run[0].out.lse); k++)
+            attention_set(&run[1].out.lse, k, attention_get(&run[0].out.lse, k));
+        if (i) memcpy(run[1].out.o.data, run[0].out.o.data, (size_t)att_view_count(&run[0].out.o) * sizeof(uint16_t));
+        assert_ok(attention_backward(&run[i], &exec[i]));
+    }
+    attention_pair x[ATTENTION_GRADIENTS], y[ATTENTION_GRADIENTS];
+    attention_gradients(&run[0], y);
+    attention_gradients(&run[1], x);
+    for (int i = 0; i < ATTENTION_GRADIENTS; i++) near(&run[1], x[i].name, &x[i].dx, &y[i].dx, 5e-5);
+    for (int i = 0; i < 2; i++) {
+        void *const mine[] = {run[i].in.q.data, run[i].in.k.data, run[i].in.v.data, run[i].out.o.data};
+        for (size_t k = 0; k < sizeof mine / sizeof *mine; k++) free(mine[k]);
+        attention_destroy(&run[i]);
+    }
+}
+
+static void levels_give_the_same_gradients(void **state)
+{
+    (void)state;
+    att_isa isa[8];
+    for (int n = testable_isas(isa), i = 1; i < n; i++)
+        for (int c = 0; c < CASES; c++) check_levels(&cases[c], isa[i]);
+}
+
 /* k and v of a cache's type, q of float32. */
 static void check_cache(const attention_case *c, att_dtype dtype, att_isa isa)
 {
@@ -271,6 +307,7 @@ int main(void)
         cmocka_unit_test(a_cache_gives_the_numbers_of_what_it_holds),
         cmocka_unit_test(sixteen_bits_read_an_integer_cache),
         cmocka_unit_test(a_hidden_value_changes_no_bit),
+        cmocka_unit_test(levels_give_the_same_gradients),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -58,6 +58,12 @@ static inline int64_t panels(int64_t width)
     return (width + NR - 1) / NR;
 }
 
+/* Rows of sums that products write, for n queries. */
+static inline int64_t whole_strips(int64_t n)
+{
+    return FUSED_ALIGNED ? (n + MR - 1) / MR * MR : n;
+}
+
 /* Scratch memory that is handed out from the start; with no memory, only counted. */
 typedef struct layout {
     float *base;
@@ -227,6 +233,27 @@ static inline int64_t room_floats(const att_attention_problem *p)
     int64_t most = KEYS > SUB ? KEYS : SUB, width = p->D > p->Dv ? p->D : p->Dv;
     return p->dtype == ATT_F32 && p->kv_dtype == ATT_F32 ? 0 : most * lanes_up(width);
 }
+
+/* Rows at .. at + n - 1 of a gradient += factor sum. */
+static inline void add_rows(const att_grid *g, int64_t b, int64_t h, int64_t at, int64_t n, int64_t D, const float *sum,
+                            int64_t width, float factor)
+{
+    const vf f = vf_set1(factor);
+    for (int64_t r = 0; r < n; r++, sum += width) {
+        float *to = row_of(g, b, h, at + r);
+        for (int64_t d = 0; d < D; d += VF_LANES)
+            vf_store_some(to + d, vf_fma(f, vf_load(sum + d), vf_load_some(to + d, D - d)), D - d);
+    }
+}
+
+/* What the products of a backward read, packed: a block of keys and a block of queries. */
+typedef struct operands {
+    float *keys, *values, *key_rows; /* K^T, V^T, K as right operands */
+    bool keys_finite;
+    float *q, *d_o, *q_rows, *do_rows; /* Q, dO as left operands, and for the products over queries */
+    bool q_finite, do_finite;
+    float *parts, *room; /* fused_amx.h's */
+} operands;
 
 static inline rows query_rows(const fused_tile *t)
 {

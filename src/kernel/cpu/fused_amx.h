@@ -182,30 +182,42 @@ static inline void pack_weights(uint16_t *dst, const strip *y, const float *w)
 
 /* ---- products ---- */
 
+/* One micro-tile of scores over `steps` steps; the left operand has `parts` parts. */
+VF_INLINE void score_tile(float *s, const uint16_t *a, const uint16_t *b, int64_t steps, const int parts, float factor)
+{
+    const __m512 f = _mm512_set1_ps(factor);
+    zero_micro_tile();
+    for (int64_t d = 0; d < steps; d++) {
+        load_right(b + d * STEP);
+        for (int part = 0; part < parts; part++) {
+            load_left(a + (d * parts + part) * STEP);
+            multiply_tiles();
+        }
+    }
+    store_micro_tile(s, LD);
+    for (int64_t r = 0; factor != 1 && r < TILE; r++)
+        for (int64_t v = 0; v < TILE; v += HALF)
+            _mm512_storeu_ps(s + r * LD + v, _mm512_mul_ps(f, _mm512_loadu_ps(s + r * LD + v)));
+}
+
 /* s(n,LD) = factor left . right^T on what is visible. */
+VF_INLINE void score_tiles(const fused_tile *t, float *s, const float *left, const float *right, int64_t D,
+                           const int parts, float factor)
+{
+    const int64_t steps = steps_of(D);
+    for (int64_t c = t->lo; c < t->hi; c += TILE)
+        for (int x = 0; x < t->strips; x++) {
+            const strip *y = &t->strip[x];
+            const uint16_t *a = (const uint16_t *)(const void *)left + x * steps * parts * STEP;
+            const uint16_t *b = (const uint16_t *)(const void *)right + c / TILE * steps * STEP;
+            if (y->lo <= c && y->hi > c) score_tile(s + y->row * LD + c, a, b, steps, parts, factor);
+        }
+}
+
 static inline void scores_of(const fused_tile *t, float *s, const float *left, const float *right, int64_t D,
                              float factor)
 {
-    const __m512 f = _mm512_set1_ps(factor);
-    const int64_t steps = steps_of(D);
-    for (int64_t c = t->lo / TILE * TILE; c < t->hi; c += TILE)
-        for (int x = 0; x < t->strips; x++) {
-            const strip *y = &t->strip[x];
-            const uint16_t *a = (const uint16_t *)(const void *)left + y->row / TILE * steps * STEP;
-            const uint16_t *b = (const uint16_t *)(const void *)right + c / TILE * steps * STEP;
-            float *to = s + y->row * LD + c;
-            if (y->lo >= c + TILE || y->hi <= c) continue;
-            zero_micro_tile();
-            for (int64_t d = 0; d < steps; d++) {
-                load_left(a + d * STEP);
-                load_right(b + d * STEP);
-                multiply_tiles();
-            }
-            store_micro_tile(to, LD);
-            for (int64_t r = 0; r < y->rows; r++)
-                for (int64_t v = 0; v < TILE; v += HALF)
-                    _mm512_storeu_ps(to + r * LD + v, _mm512_mul_ps(f, _mm512_loadu_ps(to + r * LD + v)));
-        }
+    score_tiles(t, s, left, right, D, 1, factor);
 }
 
 /* What is not finite was packed as 0: its products with weights that are not 0. */
@@ -221,8 +233,8 @@ static inline void add_not_finite(const strip *y, float *c, int64_t c_row, const
 }
 
 /* c(n,width) += w right on the visible keys; whole strips of c are written. values: of the block, row 0 at column 0. */
-static inline void mix_values(const fused_tile *t, float *c, int64_t c_row, float *w, const float *right, bool finite,
-                              const rows *values, float *parts)
+static inline void mix_values(const fused_tile *t, float *c, int64_t c_row, const float *w, const float *right,
+                              bool finite, const rows *values, float *parts)
 {
     uint16_t *packed = (uint16_t *)(void *)parts;
     for (int x = 0; x < t->strips; x++) {
@@ -245,6 +257,236 @@ static inline void mix_values(const fused_tile *t, float *c, int64_t c_row, floa
         }
         if (!finite) add_not_finite(y, c + y->row * c_row, c_row, w + y->row * LD, values);
     }
+}
+
+/* ---- what a backward asks for ---- */
+
+enum { QUERY_STEPS = SUB / TILE };
+
+static inline int64_t turned_floats(int64_t D, int64_t parts)
+{
+    return halves(steps_of(D) * QUERY_STEPS * parts * STEP);
+}
+
+/* Weights as a right operand: panel c of 32 keys, step k of queries and a part at ((c * QUERY_STEPS + k) * PARTS +
+ * part) * STEP. */
+static inline int64_t right_weights_floats(void)
+{
+    return halves(KEYS / TILE * QUERY_STEPS * PARTS * STEP);
+}
+
+static inline void lay_out_operands(operands *x, layout *at, const att_attention_problem *p)
+{
+    x->keys = take(at, transposed_floats(p->D));
+    x->values = take(at, transposed_floats(p->Dv));
+    x->key_rows = take(at, panels_floats(KEYS, p->D));
+    x->q = take(at, left_floats(p->D));
+    x->d_o = take(at, PARTS * left_floats(p->Dv));
+    x->q_rows = take(at, turned_floats(p->D, 1));
+    x->do_rows = take(at, turned_floats(p->Dv, PARTS));
+    x->parts = take(at, right_weights_floats() > weights_floats() ? right_weights_floats() : weights_floats());
+    x->room = take(at, halves(PARTS * SUB * steps_of(p->Dv) * TILE));
+}
+
+static inline void pack_key_operands(operands *x, const fused_tile *t, int64_t lo, int64_t hi, bool queries,
+                                     float *room)
+{
+    rows keys = key_rows(t, t->j + lo, hi - lo), values = value_rows(t, t->j + lo, hi - lo);
+    pack_keys_of(x->keys, &keys, lo, hi, room);
+    pack_keys_of(x->values, &values, lo, hi, room);
+    if (queries) x->keys_finite = pack_values_of(x->key_rows, &keys, lo, hi, room);
+}
+
+/* The transpose as a left operand, rows of 32 queries a step; 0 for what is not finite. Returns whether all is. */
+static inline bool pack_turned(float *dst, const rows *x, int parts, int part)
+{
+    __mmask32 sick = 0;
+    for (int64_t d = 0; d < x->width; d += TILE)
+        for (int64_t k = 0; k * TILE < x->n; k++) {
+            uint16_t *to = (uint16_t *)(void *)dst + ((d / TILE * QUERY_STEPS + k) * parts + part) * STEP;
+            __m512i low[16], high[16];
+            for (int64_t i = 0; i < HALF; i++) {
+                __m512i even = load_row(x, k * TILE + 2 * i, d), odd = load_row(x, k * TILE + 2 * i + 1, d);
+                const __mmask32 e = not_finite(even), o = not_finite(odd);
+                sick |= e | o;
+                even = _mm512_maskz_mov_epi16(~e, even);
+                odd = _mm512_maskz_mov_epi16(~o, odd);
+                low[i] = lower_pairs(even, odd);
+                high[i] = upper_pairs(even, odd);
+            }
+            transpose_words(low);
+            transpose_words(high);
+            for (int64_t i = 0; i < HALF; i++) {
+                _mm512_storeu_si512(to + left_row(i), low[i]);
+                _mm512_storeu_si512(to + left_row(HALF + i), high[i]);
+            }
+        }
+    return sick == 0;
+}
+
+/* Parts of rows of floats: row r of part p at (p * SUB + r) * steps_of(width) * TILE. */
+static inline void split_rows(uint16_t *dst, const float *src, int64_t src_row, int64_t n, int64_t width)
+{
+    const int64_t row = steps_of(width) * TILE;
+    for (int64_t r = 0; r < n; r++)
+        for (int64_t d = 0; d < width; d += TILE) {
+            const float *from = src + r * src_row + d;
+            __m512 low = vf_load_some(from, width - d), high = _mm512_setzero_ps();
+            if (width - d > HALF) high = vf_load_some(from + HALF, width - d - HALF);
+            uint16_t *to = dst + r * row + d;
+#pragma GCC unroll 3
+            for (int part = 0; part < PARTS - 1; part++, to += SUB * row)
+                _mm512_storeu_si512(to, take_part(&low, &high));
+            _mm512_storeu_si512(to, two_rounded(low, high));
+        }
+}
+
+static inline void pack_query_operands(operands *x, const fused_tile *t, float factor, bool keys, float *room)
+{
+    const att_attention_problem *p = t->p;
+    const int64_t width = steps_of(p->Dv) * TILE;
+    uint16_t *split = (uint16_t *)(void *)x->room, *to = (uint16_t *)(void *)x->d_o;
+    rows queries = query_rows(t);
+    pack_queries_of(x->q, &queries, factor, room);
+    if (keys) x->q_finite = pack_turned(x->q_rows, &queries, 1, 0);
+    split_rows(split, row_of(&p->d_o, t->b, t->h, t->i), p->d_o.t, t->n, p->Dv);
+    x->do_finite = true;
+    for (int part = 0; part < PARTS; part++) {
+        const att_grid g = {.data = split + part * SUB * width, .t = width};
+        rows d_o = {.grid = &g, .dtype = ATT_BF16, .n = t->n, .width = width};
+        for (int64_t r = 0; r < t->strips * TILE; r++)
+            for (int64_t d = 0; d < width; d += TILE) {
+                int64_t step = (r / TILE * (width / TILE) + d / TILE) * PARTS + part;
+                _mm512_storeu_si512(to + step * STEP + left_row(r % TILE), load_row(&d_o, r, d));
+            }
+        if (keys && !pack_turned(x->do_rows, &d_o, PARTS, part)) x->do_finite = false;
+    }
+}
+
+static inline void score_products(const operands *x, const fused_tile *t, float *s, float *dp, float factor)
+{
+    score_tiles(t, s, x->q, x->keys, t->p->D, 1, factor);
+    score_tiles(t, dp, x->d_o, x->values, t->p->Dv, PARTS, 1);
+}
+
+static inline bool strip_sees(const strip *y, int64_t c)
+{
+    return y->lo <= c && y->hi > c;
+}
+
+/* Weights as a right operand. */
+static inline void pack_right_weights(uint16_t *dst, const fused_tile *t, const float *w)
+{
+    for (int64_t c = t->lo; c < t->hi; c += TILE)
+        for (int k = 0; k < t->strips; k++) {
+            const float *from = w + k * TILE * LD + c;
+            if (!strip_sees(&t->strip[k], c)) continue;
+            for (int64_t i = 0; i < HALF; i++, from += 2 * LD) {
+                uint16_t *to = dst + (c / TILE * QUERY_STEPS + k) * PARTS * STEP + i * TILE;
+                __m512 e[2] = {_mm512_setzero_ps(), _mm512_setzero_ps()}, o[2] = {e[0], e[0]};
+                if (k * TILE + 2 * i < t->n) e[0] = _mm512_loadu_ps(from), e[1] = _mm512_loadu_ps(from + HALF);
+                if (k * TILE + 2 * i + 1 < t->n)
+                    o[0] = _mm512_loadu_ps(from + LD), o[1] = _mm512_loadu_ps(from + LD + HALF);
+#pragma GCC unroll 3
+                for (int part = 0; part < PARTS; part++, to += STEP) {
+                    __m512i even = take_part(&e[0], &e[1]), odd = take_part(&o[0], &o[1]);
+                    _mm512_storeu_si512(to, lower_pairs(even, odd));
+                    _mm512_storeu_si512(to + ONE, upper_pairs(even, odd));
+                }
+            }
+        }
+}
+
+/* Sums over queries of m keys, transposed: a row for each column of the gradient. */
+static inline int64_t key_sum_row(int64_t m)
+{
+    return steps_of(m) * TILE + 16; /* a cache line more: rows fall into different sets */
+}
+
+static inline int64_t key_sum_floats(int64_t m, int64_t width)
+{
+    return steps_of(width) * TILE * key_sum_row(m);
+}
+
+/* c(width,keys) += left^T w over the tile's queries: the parts of two numbers of which at most one is the last. */
+VF_INLINE void mix_queries(const fused_tile *t, float *c, int64_t c_row, const float *left, const int left_parts,
+                           const uint16_t *right, int64_t width)
+{
+    for (int64_t d = 0; d < steps_of(width); d++)
+        for (int64_t n = t->lo; n < t->hi; n += TILE) {
+            float *to = c + d * TILE * c_row + n;
+            load_micro_tile(to, c_row);
+            for (int k = 0; k < t->strips; k++) {
+                const uint16_t *a = (const uint16_t *)(const void *)left + (d * QUERY_STEPS + k) * left_parts * STEP;
+                const uint16_t *b = right + (n / TILE * QUERY_STEPS + k) * PARTS * STEP;
+                if (!strip_sees(&t->strip[k], n)) continue;
+#pragma GCC unroll 3
+                for (int i = 0; i < left_parts; i++) {
+                    load_left(a + i * STEP);
+#pragma GCC unroll 3
+                    for (int j = 0; j < PARTS - i; j++) {
+                        load_right(b + j * STEP);
+                        multiply_tiles();
+                    }
+                }
+            }
+            store_micro_tile(to, c_row);
+        }
+}
+
+/* What is not finite in value d of row r was packed as 0: its products with weights that are not 0. */
+static inline void add_value_to_keys(const fused_tile *t, float *c, int64_t c_row, const float *w, int64_t r, int64_t d,
+                                     float value)
+{
+    if (isfinite(value)) return;
+    for (int64_t k = t->row_lo[r]; k < t->row_hi[r]; k++)
+        if (w[r * LD + k] != 0) c[d * c_row + k] += w[r * LD + k] * value;
+}
+
+static inline void add_to_keys(const operands *x, const fused_tile *t, float *dv, float *dk, int64_t m, int64_t at,
+                               const float *w, const float *ds)
+{
+    const att_attention_problem *p = t->p;
+    const int64_t row = key_sum_row(m);
+    uint16_t *packed = (uint16_t *)(void *)x->parts;
+    rows queries = query_rows(t);
+    pack_right_weights(packed, t, w);
+    mix_queries(t, dv + at, row, x->do_rows, PARTS, packed, p->Dv);
+    pack_right_weights(packed, t, ds);
+    mix_queries(t, dk + at, row, x->q_rows, 1, packed, p->D);
+    for (int64_t r = 0; !x->do_finite && r < t->n; r++)
+        for (int64_t d = 0; d < p->Dv; d++)
+            add_value_to_keys(t, dv + at, row, w, r, d, row_of(&p->d_o, t->b, t->h, t->i + r)[d]);
+    for (int64_t r = 0; !x->q_finite && r < t->n; r++)
+        for (int64_t d = 0; d < p->D; d++) {
+            uint16_t half;
+            memcpy(&half, bytes_at(&queries, r) + 2 * d, sizeof half);
+            add_value_to_keys(t, dk + at, row, ds, r, d, att_float_of_bf16(half));
+        }
+}
+
+static inline void add_to_queries(const operands *x, const fused_tile *t, float *dq, const float *ds)
+{
+    rows keys = key_rows(t, t->j, KEYS);
+    mix_values(t, dq, panels(t->p->D) * NR, ds, x->key_rows, x->keys_finite, &keys, x->parts);
+}
+
+static inline void add_key_sums(const att_grid *g, int64_t b, int64_t h, int64_t at, int64_t m, int64_t D,
+                                const float *sum, float factor)
+{
+    const int64_t row = key_sum_row(m);
+    for (int64_t d = 0; d < D; d += HALF)
+        for (int64_t j = 0; j < m; j += HALF) {
+            __m512i r[16];
+            float turned[HALF * HALF];
+            for (int64_t i = 0; i < HALF; i++) r[i] = _mm512_loadu_si512(sum + (d + i) * row + j);
+            transpose_words(r);
+            for (int64_t i = 0; i < HALF; i++) _mm512_storeu_si512(turned + i * HALF, r[i]);
+            att_grid part = *g;
+            part.data = (float *)g->data + d;
+            add_rows(&part, b, h, at + j, m - j < HALF ? m - j : HALF, D - d < HALF ? D - d : HALF, turned, HALF,
+                     factor);
+        }
 }
 
 #endif

@@ -3,48 +3,48 @@
  *   dV += P^T dO,   dQ += scale dS K,   dK += scale dS^T Q
  * Five products on the one micro-kernel. A part sums the gradients of its queries and keys in scratch memory; an
  * element's sum runs over blocks in ascending order whether one part goes through all blocks or many share them. */
-#define FUSED_KEYS    256
+#define FUSED_KEYS 256
+#if defined(__AMX_BF16__)
+#define FUSED_QUERIES 64
+#define FUSED_PARTS   2
+#else
 #define FUSED_QUERIES 96
+#endif
 #include "kernel/cpu/fused_rows.h"
+#if defined(__AMX_BF16__)
+#include "kernel/cpu/fused_amx.h"
+#else
 #include "kernel/cpu/fused_simd.h"
+#endif
 
 typedef struct task {
     fused_tile t;
     const att_attention_problem *p;
     const att_fused_part *part;
-    int64_t width, v_width;          /* D, Dv rounded up to whole panels */
-    float *keys, *values, *key_rows; /* a block of keys: transposed, transposed, panels */
-    bool keys_finite;
-    float *q, *d_o, *q_rows, *do_rows; /* a block of queries: left operands, panels */
-    bool q_finite, do_finite;
+    int64_t width; /* D rounded up to whole panels */
+    operands packed;
     float *s, *dp, *slope;      /* scores, then weights; dP, then dS; softcap's derivative */
     float *room;                /* to convert rows of other types */
     float lse[SUB], delta[SUB]; /* -inf where a row saw nothing or does not count */
     float *term, *dterm;        /* find_terms', and the sum of dE by distance */
-    float *dq, *dk, *dv;        /* sums: (n,width), (m,width), (m,v_width) */
+    float *dq, *dk, *dv;        /* sums: (n,width), and as add_to_keys has them */
 } task;
 
 /* Lays the task out from `scratch` on; returns how many floats it takes. */
 static int64_t lay_out(task *x, const att_attention_problem *p, const att_fused_part *part, float *scratch)
 {
     layout at = {scratch, 0};
-    *x = (task){.p = p, .part = part, .width = panels(p->D) * NR, .v_width = panels(p->Dv) * NR};
-    x->keys = take(&at, KEYS * p->D);
-    x->values = take(&at, KEYS * p->Dv);
-    x->key_rows = take(&at, KEYS * x->width);
-    x->q = take(&at, left_floats(p->D));
-    x->d_o = take(&at, left_floats(p->Dv));
-    x->q_rows = take(&at, SUB * x->width);
-    x->do_rows = take(&at, SUB * x->v_width);
+    *x = (task){.p = p, .part = part, .width = panels(p->D) * NR};
+    lay_out_operands(&x->packed, &at, p);
     x->s = take(&at, SUB * LD);
     x->dp = take(&at, SUB * LD);
     x->slope = take(&at, p->desc.softcap > 0 ? SUB * LD : 0);
     x->room = take(&at, room_floats(p));
     x->term = take(&at, has_distances(p) ? DISTANCES : 0);
     x->dterm = take(&at, p->relative.data ? DISTANCES : 0);
-    x->dq = take(&at, part->queries ? part->n * x->width : 0);
-    x->dk = take(&at, part->keys ? part->m * x->width : 0);
-    x->dv = take(&at, part->keys ? part->m * x->v_width : 0);
+    x->dq = take(&at, part->queries ? whole_strips(part->n) * x->width : 0);
+    x->dk = take(&at, part->keys ? key_sum_floats(part->m, p->D) : 0);
+    x->dv = take(&at, part->keys ? key_sum_floats(part->m, p->Dv) : 0);
     return at.floats;
 }
 
@@ -52,21 +52,6 @@ static int64_t backward_floats(const att_attention_problem *p, const att_fused_p
 {
     task x;
     return lay_out(&x, p, part, NULL);
-}
-
-/* ---- packing ---- */
-
-/* Keys j + lo .. j + hi - 1. */
-static void pack_keys(task *x, int64_t j, int64_t lo, int64_t hi)
-{
-    const att_attention_problem *p = x->p;
-    int64_t step;
-    rows keys = key_rows(&x->t, j + lo, hi - lo), values = value_rows(&x->t, j + lo, hi - lo);
-    const float *k = as_floats(&keys, x->room, &step);
-    pack_transposed(x->keys, k, step, lo, hi, p->D);
-    if (x->part->queries) x->keys_finite = pack_panels(x->key_rows, KEYS, k, step, lo, hi, p->D);
-    const float *v = as_floats(&values, x->room, &step);
-    pack_transposed(x->values, v, step, lo, hi, p->Dv);
 }
 
 static float row_dot(const float *a, const float *b, int64_t n)
@@ -92,12 +77,8 @@ static void pack_queries(task *x)
     const fused_tile *t = &x->t;
     const float *d_o = row_of(&p->d_o, t->b, t->h, t->i);
     int64_t step;
-    rows queries = query_rows(t), outputs = output_rows(t);
-    const float *q = as_floats(&queries, x->room, &step);
-    pack_left(x->q, q, step, t->n, p->D, query_factor(p));
-    if (x->part->keys) x->q_finite = pack_panels(x->q_rows, SUB, q, step, 0, t->n, p->D);
-    pack_left(x->d_o, d_o, p->d_o.t, t->n, p->Dv, 1);
-    if (x->part->keys) x->do_finite = pack_panels(x->do_rows, SUB, d_o, p->d_o.t, 0, t->n, p->Dv);
+    rows outputs = output_rows(t);
+    pack_query_operands(&x->packed, t, query_factor(p), x->part->keys, x->room);
     const float *o = as_floats(&outputs, x->room, &step);
     for (int64_t r = 0; r < t->n; r++) {
         x->lse[r] = row_counts(t, t->i + r) ? *row_of(&p->lse, t->b, t->h, t->i + r) : -INFINITY;
@@ -204,8 +185,7 @@ static void backward_tile(task *x)
     const att_attention_problem *p = x->p;
     const fused_tile *t = &x->t;
     pack_queries(x);
-    score_product(t, x->s, x->q, x->keys, p->D);
-    score_product(t, x->dp, x->d_o, x->values, p->Dv);
+    score_products(&x->packed, t, x->s, x->dp, query_factor(p));
     bool indices = att_positions_are_indices(p);
     if (has_distances(p) && indices) find_terms(t, x->term);
     if (p->relative.data) memset(x->dterm, 0, DISTANCES * sizeof *x->dterm);
@@ -215,28 +195,11 @@ static void backward_tile(task *x)
         clear_around(t, r, x->dp + r * LD, t->lo, t->hi);
     }
     if (p->drelative.data && indices && x->part->queries) gather_distances(x);
-    if (x->part->keys) {
-        int64_t at = t->j - x->part->j;
-        weigh_transposed(t, x->dv + at * x->v_width, x->v_width, x->s, x->do_rows, p->Dv, x->do_finite);
-        weigh_transposed(t, x->dk + at * x->width, x->width, x->dp, x->q_rows, p->D, x->q_finite);
-    }
-    if (x->part->queries)
-        weigh(t, x->dq + (t->i - x->part->i) * x->width, x->width, x->dp, x->key_rows, p->D, x->keys_finite);
+    if (x->part->keys) add_to_keys(&x->packed, t, x->dv, x->dk, x->part->m, t->j - x->part->j, x->s, x->dp);
+    if (x->part->queries) add_to_queries(&x->packed, t, x->dq + (t->i - x->part->i) * x->width, x->dp);
 }
 
 /* ---- all tiles of a part ---- */
-
-/* Rows at .. at + n - 1 of a gradient += factor sum. */
-static void add_rows(const att_grid *g, int64_t b, int64_t h, int64_t at, int64_t n, int64_t D, const float *sum,
-                     int64_t width, double factor)
-{
-    const vf f = vf_set1((float)factor);
-    for (int64_t r = 0; r < n; r++, sum += width) {
-        float *to = row_of(g, b, h, at + r);
-        for (int64_t d = 0; d < D; d += VF_LANES)
-            vf_store_some(to + d, vf_fma(f, vf_load(sum + d), vf_load_some(to + d, D - d)), D - d);
-    }
-}
 
 /* The keys that some query of the part may see. */
 static void visible_keys(const task *x, int64_t *lo, int64_t *hi)
@@ -273,20 +236,23 @@ static void backward_head(task *x, int64_t h)
     const att_fused_part *part = x->part;
     int64_t lo, hi;
     x->t.h = h;
-    if (part->queries) memset(x->dq, 0, (size_t)(part->n * x->width) * sizeof *x->dq);
+    if (part->queries) memset(x->dq, 0, (size_t)(whole_strips(part->n) * x->width) * sizeof *x->dq);
     visible_keys(x, &lo, &hi);
     for (int64_t j = lo / KEYS * KEYS; j < hi; j += KEYS) {
         bool packed = false; /* nobody may see this block */
         for (int64_t i = part->i, end = part->i + part->n; i < end; i += SUB) {
             if (!place_tile(&x->t, i, end - i < SUB ? end - i : SUB, j)) continue;
-            if (!packed) pack_keys(x, j, lo > j ? lo - j : 0, hi < j + KEYS ? hi - j : KEYS);
+            if (!packed)
+                pack_key_operands(&x->packed, &x->t, lo > j ? lo - j : 0, hi < j + KEYS ? hi - j : KEYS, part->queries,
+                                  x->room);
             packed = true;
             backward_tile(x);
         }
     }
     if (part->queries && x->p->dsinks.data) add_sink_gradient(x, h);
     if (part->queries && x->p->dq.data)
-        add_rows(&x->p->dq, part->b, h, part->i, part->n, x->p->D, x->dq, x->width, x->p->scale / x->p->temperature);
+        add_rows(&x->p->dq, part->b, h, part->i, part->n, x->p->D, x->dq, x->width,
+                 (float)(x->p->scale / x->p->temperature));
 }
 
 static void backward(const att_attention_problem *p, const att_fused_part *part, float *scratch)
@@ -295,13 +261,15 @@ static void backward(const att_attention_problem *p, const att_fused_part *part,
     lay_out(&x, p, part, scratch);
     x.t = (fused_tile){.p = p, .b = part->b, .hkv = part->h / (p->Hq / p->Hkv)};
     if (part->keys) {
-        memset(x.dk, 0, (size_t)(part->m * x.width) * sizeof *x.dk);
-        memset(x.dv, 0, (size_t)(part->m * x.v_width) * sizeof *x.dv);
+        memset(x.dk, 0, (size_t)key_sum_floats(part->m, p->D) * sizeof *x.dk);
+        memset(x.dv, 0, (size_t)key_sum_floats(part->m, p->Dv) * sizeof *x.dv);
     }
+    begin_products();
     for (int64_t h = part->h; part->n > 0 && h < part->h + part->heads; h++) backward_head(&x, h);
-    if (part->keys && p->dk.data)
-        add_rows(&p->dk, part->b, x.t.hkv, part->j, part->m, p->D, x.dk, x.width, p->scale / p->temperature);
-    if (part->keys && p->dv.data) add_rows(&p->dv, part->b, x.t.hkv, part->j, part->m, p->Dv, x.dv, x.v_width, 1);
+    end_products();
+    const float scale = (float)(p->scale / p->temperature);
+    if (part->keys && p->dk.data) add_key_sums(&p->dk, part->b, x.t.hkv, part->j, part->m, p->D, x.dk, scale);
+    if (part->keys && p->dv.data) add_key_sums(&p->dv, part->b, x.t.hkv, part->j, part->m, p->Dv, x.dv, 1);
 }
 
 void ATT_VARIANT(att_register_fused_backward)(att_fused_kernels *t);

@@ -49,7 +49,7 @@ static int64_t lay_out(task *x, const att_attention_problem *p, int64_t n, float
     x->s = take(&at, SUB * LD);
     x->parts = take(&at, weights_floats());
     x->room = take(&at, room_floats(p));
-    x->o = take(&at, (FUSED_ALIGNED ? (n + MR - 1) / MR * MR : n) * x->width);
+    x->o = take(&at, whole_strips(n) * x->width);
     x->m = take(&at, n);
     x->l = take(&at, n);
     x->term = take(&at, has_distances(p) ? DISTANCES : 0);

@@ -198,11 +198,90 @@ static inline void scores_of(const fused_tile *t, float *s, const float *left, c
     score_product(t, s, left, right, D);
 }
 
-static inline void mix_values(const fused_tile *t, float *c, int64_t c_row, float *w, const float *right, bool finite,
-                              const rows *values, float *parts)
+static inline void mix_values(const fused_tile *t, float *c, int64_t c_row, const float *w, const float *right,
+                              bool finite, const rows *values, float *parts)
 {
     (void)parts;
     weigh(t, c, c_row, w, right, values->width, finite);
+}
+
+/* ---- what a backward asks for ---- */
+
+static inline void lay_out_operands(operands *x, layout *at, const att_attention_problem *p)
+{
+    x->keys = take(at, transposed_floats(p->D));
+    x->values = take(at, transposed_floats(p->Dv));
+    x->key_rows = take(at, panels_floats(KEYS, p->D));
+    x->q = take(at, left_floats(p->D));
+    x->d_o = take(at, left_floats(p->Dv));
+    x->q_rows = take(at, panels_floats(SUB, p->D));
+    x->do_rows = take(at, panels_floats(SUB, p->Dv));
+}
+
+/* Keys lo .. hi - 1 of the tile's block; key_rows only for the gradients of queries. */
+static inline void pack_key_operands(operands *x, const fused_tile *t, int64_t lo, int64_t hi, bool queries,
+                                     float *room)
+{
+    const att_attention_problem *p = t->p;
+    int64_t step;
+    rows keys = key_rows(t, t->j + lo, hi - lo), values = value_rows(t, t->j + lo, hi - lo);
+    const float *k = as_floats(&keys, room, &step);
+    pack_transposed(x->keys, k, step, lo, hi, p->D);
+    if (queries) x->keys_finite = pack_panels(x->key_rows, KEYS, k, step, lo, hi, p->D);
+    const float *v = as_floats(&values, room, &step);
+    pack_transposed(x->values, v, step, lo, hi, p->Dv);
+}
+
+/* The tile's queries, times `factor` for the scores, and their dO; q_rows and do_rows only for the gradients of keys.
+ */
+static inline void pack_query_operands(operands *x, const fused_tile *t, float factor, bool keys, float *room)
+{
+    const att_attention_problem *p = t->p;
+    const float *d_o = row_of(&p->d_o, t->b, t->h, t->i);
+    int64_t step;
+    rows queries = query_rows(t);
+    const float *q = as_floats(&queries, room, &step);
+    pack_left(x->q, q, step, t->n, p->D, factor);
+    pack_left(x->d_o, d_o, p->d_o.t, t->n, p->Dv, 1);
+    if (keys) x->q_finite = pack_panels(x->q_rows, SUB, q, step, 0, t->n, p->D);
+    if (keys) x->do_finite = pack_panels(x->do_rows, SUB, d_o, p->d_o.t, 0, t->n, p->Dv);
+}
+
+/* s = factor Q K^T and dp = dO V^T. */
+static inline void score_products(const operands *x, const fused_tile *t, float *s, float *dp, float factor)
+{
+    (void)factor; /* it is in the queries */
+    score_product(t, s, x->q, x->keys, t->p->D);
+    score_product(t, dp, x->d_o, x->values, t->p->Dv);
+}
+
+/* Sums over queries of m keys: a row for each. */
+static inline int64_t key_sum_floats(int64_t m, int64_t width)
+{
+    return m * panels(width) * NR;
+}
+
+/* dv += w^T dO and dk += ds^T Q, whose m keys begin `at` keys before the tile's. */
+static inline void add_to_keys(const operands *x, const fused_tile *t, float *dv, float *dk, int64_t m, int64_t at,
+                               const float *w, const float *ds)
+{
+    const int64_t v_width = panels(t->p->Dv) * NR, width = panels(t->p->D) * NR;
+    (void)m;
+    weigh_transposed(t, dv + at * v_width, v_width, w, x->do_rows, t->p->Dv, x->do_finite);
+    weigh_transposed(t, dk + at * width, width, ds, x->q_rows, t->p->D, x->q_finite);
+}
+
+/* dq += ds K. */
+static inline void add_to_queries(const operands *x, const fused_tile *t, float *dq, const float *ds)
+{
+    weigh(t, dq, panels(t->p->D) * NR, ds, x->key_rows, t->p->D, x->keys_finite);
+}
+
+/* Rows at .. at + m - 1 of a gradient += factor times the sums of m keys. */
+static inline void add_key_sums(const att_grid *g, int64_t b, int64_t h, int64_t at, int64_t m, int64_t D,
+                                const float *sum, float factor)
+{
+    add_rows(g, b, h, at, m, D, sum, panels(D) * NR, factor);
 }
 
 #endif
