@@ -300,6 +300,67 @@ static void a_hidden_value_changes_no_bit(void **state)
     for (int i = 0; i < 4; i++) guard_free(all[i].data, (size_t)(T * D) * sizeof(uint16_t));
 }
 
+/* Gradients (T,D) of q, k and v of causal attention, with NaN in a key, a value and an output's gradient. */
+static void sick_gradients(const half_problem *x, att_isa isa, float *d_o, float *dq, float *dk, float *dv)
+{
+    static const att_attention_desc causal = {.window = ATT_WINDOW_CAUSAL};
+    const att_exec exec = {.isa = isa, .threads = 2};
+    const att_attention_in in = {.q = x->q, .k = x->k, .v = x->v};
+    float *lse = malloc((size_t)x->T * sizeof *lse);
+    const att_attention_out out = {.o = x->o, .lse = att_view_dense(lse, ATT_F32, 3, (int64_t[]){1, 1, x->T})};
+    float *const memory[] = {d_o, dq, dk, dv};
+    att_view view[4];
+    att_span w;
+    for (int i = 0; i < 4; i++) view[i] = att_view_dense(memory[i], ATT_F32, 4, x->q.dim);
+    for (int i = 1; i < 4; i++) memset(memory[i], 0, (size_t)(x->T * x->D) * sizeof(float));
+    const att_attention_grad grad = {.d_o = view[0], .dq = view[1], .dk = view[2], .dv = view[3]};
+    assert_ok(att_attention_workspace(&causal, &exec, &in, &w.bytes));
+    w.data = guard_alloc(w.bytes);
+    memset(w.data, 0xff, w.bytes);
+    assert_ok(att_attention_forward(&causal, &exec, &out, &in, w));
+    assert_ok(att_attention_backward(&causal, &exec, &grad, &out, &in, w));
+    guard_free(w.data, w.bytes);
+    free(lse);
+}
+
+/* NaN reaches the gradients that plain arithmetic says, and no others. */
+static void a_hidden_value_reaches_no_gradient(void **state)
+{
+    (void)state;
+    enum { T = 300, D = 40 };
+    static float want[3][T * D], got[3][T * D];
+    half_problem x = {T, D, random_halves(T, D, 1), random_halves(T, D, 2), random_halves(T, D, 3), {0}};
+    x.o = random_halves(T, D, 4);
+    float *d_o = guard_alloc(T * D * sizeof *d_o);
+    uint16_t *q = x.q.data, *k = x.k.data, *v = x.v.data;
+    att_isa isa[8];
+    for (int n = testable_isas(isa), i = 1; i < n; i++)
+        for (int s = 0; s < 4; s++) {
+            const int64_t at = 211 * D + 9; /* query or key 211 */
+            const uint16_t old[] = {q[at], k[at], v[at]};
+            fill_f32(d_o, T * D, 8, 1.0f);
+            if (s == 0) q[at] = 0x7fc0;
+            if (s == 1) k[at] = 0x7fc0;
+            if (s == 2) v[at] = 0x7fc0;
+            if (s == 3) d_o[at] = NAN;
+            sick_gradients(&x, ATT_ISA_PORTABLE, d_o, want[0], want[1], want[2]);
+            sick_gradients(&x, isa[i], d_o, got[0], got[1], got[2]);
+            q[at] = old[0], k[at] = old[1], v[at] = old[2];
+            int64_t sick = 0;
+            for (int64_t e = 0; e < 3 * T * D; e++) {
+                float a = got[e / (T * D)][e % (T * D)], b = want[e / (T * D)][e % (T * D)];
+                sick += !isfinite(b);
+                if (isfinite(a) != isfinite(b) || (isfinite(b) && fabsf(a - b) > 2e-2f))
+                    fail_msg("%s, case %d: gradient %d, row %d is %g, expected %g", att_isa_name(isa[i]), s,
+                             (int)(e / (T * D)), (int)(e % (T * D) / D), (double)a, (double)b);
+            }
+            assert_true(sick > 0 && sick < 3 * T * D);
+        }
+    guard_free(d_o, T * D * sizeof *d_o);
+    att_view all[] = {x.q, x.k, x.v, x.o};
+    for (int i = 0; i < 4; i++) guard_free(all[i].data, (size_t)(T * D) * sizeof(uint16_t));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -308,6 +369,7 @@ int main(void)
         cmocka_unit_test(sixteen_bits_read_an_integer_cache),
         cmocka_unit_test(a_hidden_value_changes_no_bit),
         cmocka_unit_test(levels_give_the_same_gradients),
+        cmocka_unit_test(a_hidden_value_reaches_no_gradient),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -97,6 +97,10 @@ static void weigh_row(float *w, float *dp, float lse, float delta, int64_t lo, i
         fill(dp, 0, lo, hi);
         return;
     }
+    if (lse != lse) { /* of a query that is NaN: hidden keys still do not see it */
+        for (int64_t c = lo; c < hi; c++) w[c] = dp[c] = w[c] == -INFINITY ? 0 : lse;
+        return;
+    }
     const vf s = vf_set1(lse), unit = vf_set1((float)LOG2E), minus = vf_set1(delta), zero = vf_zero();
     for (int64_t c = lo; c < hi; c += VF_LANES) {
         vf y = vf_exp2(vf_fnma(s, unit, vf_load(w + c))), x = vf_mul(y, vf_sub(vf_load(dp + c), minus));
