@@ -3,13 +3,9 @@
  *   dV += P^T dO,   dQ += scale dS K,   dK += scale dS^T Q
  * Five products on the one micro-kernel. A part sums the gradients of its queries and keys in scratch memory; an
  * element's sum runs over blocks in ascending order whether one part goes through all blocks or many share them. */
-#define FUSED_KEYS 256
-#if defined(__AMX_BF16__)
-#define FUSED_QUERIES 64
-#define FUSED_PARTS   2
-#else
+#define FUSED_KEYS    256
 #define FUSED_QUERIES 96
-#endif
+#define FUSED_PARTS   2 /* of a number, for fused_amx.h */
 #include "kernel/cpu/fused_rows.h"
 #if defined(__AMX_BF16__)
 #include "kernel/cpu/fused_amx.h"

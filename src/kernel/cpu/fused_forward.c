@@ -5,11 +5,11 @@
 #if defined(__AMX_BF16__) /* bfloat16 on matrix units; what else the level has is AVX-512's */
 #define FUSED_KEYS    512
 #define FUSED_QUERIES 32
-#define FUSED_PARTS   2
 #else
 #define FUSED_KEYS    1024
 #define FUSED_QUERIES 18
 #endif
+#define FUSED_PARTS 2 /* of a number, for fused_amx.h */
 #include "kernel/cpu/fused_rows.h"
 #if defined(__AMX_BF16__)
 #include "kernel/cpu/fused_amx.h"
