@@ -30,6 +30,8 @@ typedef struct att_bf16_block {
 typedef struct att_bf16_kernels {
     /* A strip of a(rows,k), rows <= 32; zeros behind the last row and the last k. */
     void (*pack_a)(uint16_t *dst, const float *a, int64_t a_row, int64_t rows, int64_t k);
+    /* The same of an a that lies transposed: element (i,k) at a[i + k * a_col]. */
+    void (*turn_a)(uint16_t *dst, const float *a, int64_t a_col, int64_t rows, int64_t k);
     /* A panel of b(k,cols), cols <= 32; zeros behind the last column and the last k. */
     void (*pack_b)(uint16_t *dst, const float *b, int64_t b_row, int64_t k, int64_t cols);
     void (*block)(const att_bf16_block *block); /* NULL: this machine has no matrix units */

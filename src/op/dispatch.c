@@ -124,9 +124,10 @@ static att_isa with_vnni(void)
 {
 #if defined(ATT_HAVE_AMX)
     unsigned a, b, c, d;
-    enum { AMX_BF16 = 1u << 22, AMX_TILE = 1u << 24 };
-    if (__get_cpuid_count(7, 0, &a, &b, &c, &d) && (d & AMX_BF16) && (d & AMX_TILE) && may_use_tiles())
-        return ATT_ISA_AMX;
+    enum { AVX512_BF16 = 1u << 5, AMX_BF16 = 1u << 22, AMX_TILE = 1u << 24 };
+    bool rounds = __get_cpuid_count(7, 1, &a, &b, &c, &d) && (a & AVX512_BF16);
+    bool multiplies = __get_cpuid_count(7, 0, &a, &b, &c, &d) && (d & AMX_BF16) && (d & AMX_TILE);
+    if (rounds && multiplies && may_use_tiles()) return ATT_ISA_AMX;
 #endif
     return ATT_ISA_AVX512_VNNI;
 }

@@ -99,8 +99,11 @@ static void pack_rows(const product16 *p, char *scratch, uint16_t *dst, int64_t 
     float *floats = (float *)(void *)scratch;
     for (; row < end; row += TILE) {
         int64_t rows = att_min64(TILE, end - row);
-        if (p->terms->segments == 1 && a->stride[1] == 1) {
-            p->kernels->bf16.pack_a(dst, at(a, row, k0), a->stride[0], rows, k1 - k0);
+        if (p->terms->segments == 1 && (a->stride[1] == 1 || a->stride[0] == 1)) {
+            if (a->stride[1] == 1)
+                p->kernels->bf16.pack_a(dst, at(a, row, k0), a->stride[0], rows, k1 - k0);
+            else
+                p->kernels->bf16.turn_a(dst, at(a, row, k0), a->stride[1], rows, k1 - k0);
             dst += steps_of(k1 - k0) * ATT_BF16_STEP;
             continue;
         }

@@ -25,6 +25,25 @@ static void pack_a(uint16_t *dst, const float *a, int64_t a_row, int64_t rows, i
     }
 }
 
+static void turn_a(uint16_t *dst, const float *a, int64_t a_col, int64_t rows, int64_t k)
+{
+    for (int64_t at = 0; at < k; at += TILE, a += TILE * a_col, dst += STEP)
+        for (int64_t half = 0; half < TILE; half += HALF) {
+            const __mmask16 some = lanes_below(rows - half);
+            __m512i r[HALF];
+            for (int64_t i = 0; i < HALF; i++) {
+                const float *from = a + 2 * i * a_col + half;
+                __m512 even = _mm512_setzero_ps(), odd = even;
+                if (some && at + 2 * i < k) even = _mm512_maskz_loadu_ps(some, from);
+                if (some && at + 2 * i + 1 < k) odd = _mm512_maskz_loadu_ps(some, from + a_col);
+                __m512i both = two_rounded(even, odd);
+                r[i] = lower_pairs(both, _mm512_shuffle_i64x2(both, both, 0xee));
+            }
+            transpose_words(r);
+            for (int64_t i = 0; i < HALF; i++) _mm512_store_si512(dst + left_row(half + i), r[i]);
+        }
+}
+
 static void pack_b(uint16_t *dst, const float *b, int64_t b_row, int64_t k, int64_t cols)
 {
     const __mmask16 left = lanes_below(cols), right = lanes_below(cols - HALF);
@@ -96,5 +115,5 @@ static void block(const att_bf16_block *g)
 void ATT_VARIANT(att_register_gemm_bf16)(att_bf16_kernels *t);
 void ATT_VARIANT(att_register_gemm_bf16)(att_bf16_kernels *t)
 {
-    *t = (att_bf16_kernels){.pack_a = pack_a, .pack_b = pack_b, .block = block};
+    *t = (att_bf16_kernels){.pack_a = pack_a, .turn_a = turn_a, .pack_b = pack_b, .block = block};
 }
