@@ -7,7 +7,6 @@
 enum {
     TILE = ATT_BF16_TILE,
     KC = ATT_BF16_KC,
-    GATHER_K = 256,                 /* columns of a, or rows of b, that are gathered as floats at a time */
     CHUNK_K = 2048,                 /* packed b in scratch memory: at most so deep ... */
     CHUNK_VALUES = 4 * 1024 * 1024, /* ... and so large                               */
     LEAST = TILE                    /* smaller sizes fill the tiles too badly         */
@@ -37,11 +36,12 @@ static int64_t steps_of(int64_t k)
     return att_ceil_div(k, TILE);
 }
 
-/* Of one thread: gathered floats, then a packed block of a. */
+/* Of one thread: kc columns of 32 rows of a, or rows of a panel of b, gathered as floats; then a packed block of a. */
 static size_t gathered_bytes(const att_kernels *kernels)
 {
-    size_t floats = (size_t)(TILE * att_max64(kernels->gemm.a_stride, GATHER_K));
-    return att_round_up(floats * sizeof(float), ATT_ALIGN);
+    const att_gemm_kernels *gemm = &kernels->gemm;
+    assert(gemm->nr == TILE && gemm->kc % TILE == 0 && gemm->kc <= gemm->a_stride);
+    return att_round_up((size_t)(TILE * gemm->a_stride) * sizeof(float), ATT_ALIGN);
 }
 
 static size_t scratch_bytes(const att_kernels *kernels)
@@ -76,6 +76,7 @@ static void pack_panel(void *ctx, int64_t tile, int worker)
 {
     const product16 *p = ctx;
     const att_view *b = p->terms->b;
+    const att_gemm_kernels *gemm = p->terms->gemm;
     float *floats = (float *)(void *)(p->scratch + (size_t)worker * scratch_bytes(p->kernels));
     uint16_t *dst = p->chunk + tile * p->panel_stride;
     int64_t n = p->n_lo + tile * TILE, cols = att_min64(TILE, p->n_hi - n);
@@ -83,8 +84,8 @@ static void pack_panel(void *ctx, int64_t tile, int worker)
         p->kernels->bf16.pack_b(dst, at(b, p->k_lo, n), b->stride[0], p->k_hi - p->k_lo, cols);
         return;
     }
-    for (int64_t k = p->k_lo; k < p->k_hi; k += GATHER_K) {
-        int64_t end = att_min64(k + GATHER_K, p->k_hi);
+    for (int64_t k = p->k_lo; k < p->k_hi; k += gemm->kc) {
+        int64_t end = att_min64(k + gemm->kc, p->k_hi);
         att_product_gather_b(p->terms, floats, k, end, n, cols);
         p->kernels->bf16.pack_b(dst, floats, TILE, end - k, TILE);
         dst += steps_of(end - k) * ATT_BF16_STEP;
@@ -96,6 +97,7 @@ static void pack_rows(const product16 *p, char *scratch, uint16_t *dst, int64_t 
                       int64_t k1)
 {
     const att_view *a = p->terms->a;
+    const att_gemm_kernels *gemm = p->terms->gemm;
     float *floats = (float *)(void *)scratch;
     for (; row < end; row += TILE) {
         int64_t rows = att_min64(TILE, end - row);
@@ -107,10 +109,10 @@ static void pack_rows(const product16 *p, char *scratch, uint16_t *dst, int64_t 
             dst += steps_of(k1 - k0) * ATT_BF16_STEP;
             continue;
         }
-        for (int64_t k = k0; k < k1; k += GATHER_K) {
-            int64_t k_end = att_min64(k + GATHER_K, k1);
+        for (int64_t k = k0; k < k1; k += gemm->kc) {
+            int64_t k_end = att_min64(k + gemm->kc, k1);
             att_product_gather_a(p->terms, floats, ATT_GEMM_ROWS, row, rows, k, k_end);
-            p->kernels->bf16.pack_a(dst, floats, p->kernels->gemm.a_stride, rows, k_end - k);
+            p->kernels->bf16.pack_a(dst, floats, gemm->a_stride, rows, k_end - k);
             dst += steps_of(k_end - k) * ATT_BF16_STEP;
         }
     }

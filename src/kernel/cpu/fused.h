@@ -227,10 +227,10 @@ static inline const float *as_floats(const rows *x, float *room, int64_t *step)
     return room;
 }
 
-/* Floats of the room for as many rows of q, k, v or o as a tile has. */
+/* Floats of the room for as many rows of q, k, v or o as a tile has; fused_amx.h converts no keys. */
 static inline int64_t room_floats(const att_attention_problem *p)
 {
-    int64_t most = KEYS > SUB ? KEYS : SUB, width = p->D > p->Dv ? p->D : p->Dv;
+    int64_t most = FUSED_ALIGNED || SUB > KEYS ? SUB : KEYS, width = p->D > p->Dv ? p->D : p->Dv;
     return p->dtype == ATT_F32 && p->kv_dtype == ATT_F32 ? 0 : most * lanes_up(width);
 }
 

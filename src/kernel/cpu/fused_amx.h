@@ -35,6 +35,7 @@ static inline int64_t panels_floats(int64_t height, int64_t D)
     return halves(steps_of(D) * height / TILE * STEP);
 }
 
+/* Weights of a tile as a left or a right operand. */
 static inline int64_t weights_floats(void)
 {
     return halves(SUB / TILE * (KEYS / TILE) * PARTS * STEP);
@@ -87,37 +88,32 @@ static inline void pack_keys_of(float *dst, const rows *x, int64_t lo, int64_t h
     }
 }
 
-VF_INLINE __mmask32 not_finite(__m512i x)
+/* The same with 0 for what is not finite, which is marked in sick. */
+VF_INLINE __m512i load_finite(const rows *x, int64_t r, int64_t d, __mmask32 *sick)
 {
-    const __m512i exponent = _mm512_set1_epi16(0x7f80);
-    return _mm512_cmpeq_epi16_mask(_mm512_and_si512(x, exponent), exponent);
+    const __m512i exponent = _mm512_set1_epi16(0x7f80), y = load_row(x, r, d);
+    const __mmask32 bad = _mm512_cmpeq_epi16_mask(_mm512_and_si512(y, exponent), exponent);
+    *sick |= bad;
+    return _mm512_maskz_mov_epi16(~bad, y);
 }
 
-/* Rows lo .. hi - 1 of `height` to panels of 32 columns, row by row; 0 for what is not finite. Returns whether all is.
- */
-static inline bool pack_rows_of(uint16_t *dst, int64_t height, const rows *x, int64_t lo, int64_t hi)
+/* Values lo .. hi - 1 of the block to panels of 32 columns, key by key; 0 for what is not finite. Returns whether all
+ * is. */
+static inline bool pack_values_of(float *dst, const rows *x, int64_t lo, int64_t hi, float *room)
 {
     __mmask32 sick = 0;
+    (void)room;
     for (int64_t k = lo / TILE * TILE; k < hi; k += TILE)
         for (int64_t d = 0; d < x->width; d += TILE) {
-            uint16_t *to = dst + (d / TILE * (height / TILE) + k / TILE) * STEP;
+            uint16_t *to = (uint16_t *)(void *)dst + (d / TILE * (KEYS / TILE) + k / TILE) * STEP;
             for (int64_t i = 0; i < HALF; i++, to += TILE) {
-                __m512i even = load_row(x, k + 2 * i - lo, d), odd = load_row(x, k + 2 * i + 1 - lo, d);
-                const __mmask32 e = not_finite(even), o = not_finite(odd);
-                sick |= e | o;
-                even = _mm512_maskz_mov_epi16(~e, even);
-                odd = _mm512_maskz_mov_epi16(~o, odd);
+                __m512i even = load_finite(x, k + 2 * i - lo, d, &sick);
+                __m512i odd = load_finite(x, k + 2 * i + 1 - lo, d, &sick);
                 _mm512_storeu_si512(to, lower_pairs(even, odd));
                 _mm512_storeu_si512(to + ONE, upper_pairs(even, odd));
             }
         }
     return sick == 0;
-}
-
-static inline bool pack_values_of(float *dst, const rows *x, int64_t lo, int64_t hi, float *room)
-{
-    (void)room;
-    return pack_rows_of((uint16_t *)(void *)dst, KEYS, x, lo, hi);
 }
 
 /* The next part of two vectors, which is taken off them. */
@@ -150,6 +146,12 @@ static inline void pack_weights(uint16_t *dst, const strip *y, const float *w)
 
 /* ---- products ---- */
 
+/* Whether some row of the strip sees one of the 32 keys from column c on. */
+static inline bool strip_sees(const strip *y, int64_t c)
+{
+    return y->lo <= c && y->hi > c;
+}
+
 /* One micro-tile of scores over `steps` steps; the left operand has `parts` parts. */
 VF_INLINE void score_tile(float *s, const uint16_t *a, const uint16_t *b, int64_t steps, const int parts, float factor)
 {
@@ -178,7 +180,7 @@ VF_INLINE void score_tiles(const fused_tile *t, float *s, const float *left, con
             const strip *y = &t->strip[x];
             const uint16_t *a = (const uint16_t *)(const void *)left + x * steps * parts * STEP;
             const uint16_t *b = (const uint16_t *)(const void *)right + c / TILE * steps * STEP;
-            if (y->lo <= c && y->hi > c) score_tile(s + y->row * LD + c, a, b, steps, parts, factor);
+            if (strip_sees(y, c)) score_tile(s + y->row * LD + c, a, b, steps, parts, factor);
         }
 }
 
@@ -236,13 +238,6 @@ static inline int64_t turned_floats(int64_t D, int64_t parts)
     return halves(steps_of(D) * QUERY_STEPS * parts * STEP);
 }
 
-/* Weights as a right operand: panel c of 32 keys, step k of queries and a part at ((c * QUERY_STEPS + k) * PARTS +
- * part) * STEP. */
-static inline int64_t right_weights_floats(void)
-{
-    return halves(KEYS / TILE * QUERY_STEPS * PARTS * STEP);
-}
-
 static inline void lay_out_operands(operands *x, layout *at, const att_attention_problem *p)
 {
     x->keys = take(at, transposed_floats(p->D));
@@ -252,7 +247,7 @@ static inline void lay_out_operands(operands *x, layout *at, const att_attention
     x->d_o = take(at, PARTS * left_floats(p->Dv));
     x->q_rows = take(at, turned_floats(p->D, 1));
     x->do_rows = take(at, turned_floats(p->Dv, PARTS));
-    x->parts = take(at, right_weights_floats() > weights_floats() ? right_weights_floats() : weights_floats());
+    x->parts = take(at, weights_floats());
     x->room = take(at, halves(PARTS * SUB * steps_of(p->Dv) * TILE));
 }
 
@@ -274,11 +269,8 @@ static inline bool pack_turned(float *dst, const rows *x, int parts, int part)
             uint16_t *to = (uint16_t *)(void *)dst + ((d / TILE * QUERY_STEPS + k) * parts + part) * STEP;
             __m512i low[16], high[16];
             for (int64_t i = 0; i < HALF; i++) {
-                __m512i even = load_row(x, k * TILE + 2 * i, d), odd = load_row(x, k * TILE + 2 * i + 1, d);
-                const __mmask32 e = not_finite(even), o = not_finite(odd);
-                sick |= e | o;
-                even = _mm512_maskz_mov_epi16(~e, even);
-                odd = _mm512_maskz_mov_epi16(~o, odd);
+                __m512i even = load_finite(x, k * TILE + 2 * i, d, &sick);
+                __m512i odd = load_finite(x, k * TILE + 2 * i + 1, d, &sick);
                 low[i] = lower_pairs(even, odd);
                 high[i] = upper_pairs(even, odd);
             }
@@ -337,12 +329,9 @@ static inline void score_products(const operands *x, const fused_tile *t, float 
     score_tiles(t, dp, x->d_o, x->values, t->p->Dv, PARTS, 1);
 }
 
-static inline bool strip_sees(const strip *y, int64_t c)
-{
-    return y->lo <= c && y->hi > c;
-}
-
-/* Weights as a right operand. */
+/* Weights as a right operand: panel c of 32 keys, step k of queries and a part at ((c * QUERY_STEPS + k) * PARTS +
+ * part)
+ * * STEP. */
 static inline void pack_right_weights(uint16_t *dst, const fused_tile *t, const float *w)
 {
     for (int64_t c = t->lo; c < t->hi; c += TILE)

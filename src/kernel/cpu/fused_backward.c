@@ -7,11 +7,6 @@
 #define FUSED_QUERIES 96
 #define FUSED_PARTS   2 /* of a number, for fused_amx.h */
 #include "kernel/cpu/fused_rows.h"
-#if defined(__AMX_BF16__)
-#include "kernel/cpu/fused_amx.h"
-#else
-#include "kernel/cpu/fused_simd.h"
-#endif
 
 typedef struct task {
     fused_tile t;

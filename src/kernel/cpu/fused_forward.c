@@ -11,11 +11,6 @@
 #endif
 #define FUSED_PARTS 2 /* of a number, for fused_amx.h */
 #include "kernel/cpu/fused_rows.h"
-#if defined(__AMX_BF16__)
-#include "kernel/cpu/fused_amx.h"
-#else
-#include "kernel/cpu/fused_simd.h"
-#endif
 
 typedef struct task {
     fused_tile t;

@@ -3,7 +3,11 @@
 #ifndef ATT_CPU_FUSED_ROWS_H
 #define ATT_CPU_FUSED_ROWS_H
 
-#include "kernel/cpu/fused.h"
+#if defined(__AMX_BF16__)
+#include "kernel/cpu/fused_amx.h"
+#else
+#include "kernel/cpu/fused_simd.h"
+#endif
 #include "kernel/cpu/philox.h"
 #include "kernel/cpu/vmath.h"
 

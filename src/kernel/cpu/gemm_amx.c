@@ -3,6 +3,8 @@
 #include "kernel/cpu/tiles_amx.h"
 #include "kernel/tables.h"
 
+_Static_assert((int)TILE == (int)ATT_BF16_TILE && (int)STEP == (int)ATT_BF16_STEP, "one layout in both headers");
+
 /* The first n lanes. */
 VF_INLINE __mmask16 lanes_below(int64_t n)
 {
