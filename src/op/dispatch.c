@@ -22,6 +22,7 @@ void att_register_gemm8_avx2(att_gemm8_kernels *t);
 void att_register_gemm_avx512(att_kernels *table);
 void att_register_gemm8_avx512(att_gemm8_kernels *t);
 void att_register_gemm8_avx512vnni(att_gemm8_kernels *t);
+void att_register_gemm8_amx(att_gemm8_kernels *t);
 void att_register_gemm_bf16_amx(att_bf16_kernels *t);
 void att_register_fused_forward_amx(att_fused_kernels *t);
 void att_register_fused_backward_amx(att_fused_kernels *t);
@@ -124,10 +125,10 @@ static att_isa with_vnni(void)
 {
 #if defined(ATT_HAVE_AMX)
     unsigned a, b, c, d;
-    enum { AVX512_BF16 = 1u << 5, AMX_BF16 = 1u << 22, AMX_TILE = 1u << 24 };
+    enum { AVX512_BF16 = 1u << 5, AMX_BF16 = 1u << 22, AMX_TILE = 1u << 24, AMX_INT8 = 1u << 25 };
     bool rounds = __get_cpuid_count(7, 1, &a, &b, &c, &d) && (a & AVX512_BF16);
-    bool multiplies = __get_cpuid_count(7, 0, &a, &b, &c, &d) && (d & AMX_BF16) && (d & AMX_TILE);
-    if (rounds && multiplies && may_use_tiles()) return ATT_ISA_AMX;
+    bool has_units = __get_cpuid_count(7, 0, &a, &b, &c, &d) && (d & AMX_BF16) && (d & AMX_INT8) && (d & AMX_TILE);
+    if (rounds && has_units && may_use_tiles()) return ATT_ISA_AMX;
 #endif
     return ATT_ISA_AVX512_VNNI;
 }
@@ -160,6 +161,7 @@ static void build(void)
     if (machine >= ATT_ISA_AMX) {
         register_avx512vnni(&tables[ATT_ISA_AMX]);
         tables[ATT_ISA_AMX].fused_bf16 = tables[ATT_ISA_AMX].fused;
+        att_register_gemm8_amx(&tables[ATT_ISA_AMX].gemm8);
         att_register_gemm_bf16_amx(&tables[ATT_ISA_AMX].bf16);
         att_register_fused_forward_amx(&tables[ATT_ISA_AMX].fused_bf16);
         att_register_fused_backward_amx(&tables[ATT_ISA_AMX].fused_bf16);

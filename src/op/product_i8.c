@@ -6,7 +6,8 @@
 
 enum {
     ROUNDED_VALUES = 1 << 20, /* of a at a time: what the workspace holds            */
-    BLOCK_VALUES = 1 << 17    /* of a in one tile: what the second-level cache holds */
+    BLOCK_VALUES = 1 << 17,   /* of a in one tile: what the second-level cache holds */
+    MOST_DEPTH = 64           /* of any kernel */
 };
 
 typedef struct product8 {
@@ -22,10 +23,10 @@ typedef struct product8 {
     int64_t row_tiles, col_tiles;
 } product8;
 
-/* Rounded rows start at cache lines. */
+/* Whole steps of every kernel's depth, and a cache line: rows of a power of two would all lie in the same sets. */
 static int64_t rounded_width(int64_t K)
 {
-    return (int64_t)att_round_up((size_t)K + 1, ATT_ALIGN / sizeof(int16_t));
+    return (int64_t)att_round_up((size_t)K, MOST_DEPTH) + (int64_t)(ATT_ALIGN / sizeof(int16_t));
 }
 
 static int64_t chunk_rows(int64_t M, int64_t K)
@@ -35,7 +36,7 @@ static int64_t chunk_rows(int64_t M, int64_t K)
 
 size_t att_product_i8_bytes(int64_t M, int64_t K)
 {
-    size_t rows = (size_t)chunk_rows(M, K);
+    size_t rows = (size_t)chunk_rows(M, K) + 1; /* kernels may read a row more */
     return 2 * ATT_ALIGN + rows * (sizeof(float) + (size_t)rounded_width(K) * sizeof(int16_t));
 }
 
@@ -50,7 +51,8 @@ static void round_row(void *ctx, int64_t tile, int worker)
 static void multiply_tile(void *ctx, int64_t tile, int worker)
 {
     const product8 *p = ctx;
-    const int64_t nr = p->kernels->nr, panels = att_ceil_div(p->b->N, nr), pairs = att_ceil_div(p->b->K, 2);
+    const int64_t nr = p->kernels->nr, panels = att_ceil_div(p->b->N, nr);
+    const int64_t k = att_ceil_div(p->b->K, p->kernels->depth) * p->kernels->depth;
     const int64_t row_tile = tile / p->col_tiles, col_tile = tile % p->col_tiles;
     const int64_t row = att_part_start(p->rows, p->row_tiles, row_tile);
     const int64_t n0 = att_part_start(panels, p->col_tiles, col_tile) * nr;
@@ -62,11 +64,11 @@ static void multiply_tile(void *ctx, int64_t tile, int worker)
                            .c_col = p->c->stride[1],
                            .rows = att_part_start(p->rows, p->row_tiles, row_tile + 1) - row,
                            .cols = n1 - n0,
-                           .pairs = pairs,
+                           .k = k,
                            .a = p->rounded + row * p->a_row,
                            .a_row = p->a_row,
                            .step = p->step + row,
-                           .b = (const int16_t *)p->b->data + n0 * pairs,
+                           .b = (const int8_t *)p->b->data + n0 * k,
                            .scale = p->b->scale + n0,
                            .add = p->desc->accumulate != 0,
                            .bias = p->bias->data ? (const float *)p->bias->data + n0 * p->bias->stride[0] : NULL,

@@ -1,8 +1,8 @@
 /* Right operands rearranged for the kernels: float32, bfloat16 and 8-bit weights.
  *
  * For the reference, b(K,N) with dense rows. For kernels, panel after panel of nr columns with all of K, zeros behind
- * the last column: rows of nr values; in bfloat16 the two halves of a row take turns, 8 bits lie as kernel/gemm8.h
- * says. The scales of 8-bit columns come first, as many as the panels have columns. */
+ * the last column: rows of nr values; in bfloat16 the two halves of a row take turns, how 8 bits lie is their kernel's
+ * affair. The scales of 8-bit columns come first, as many as the panels have columns. */
 #include <math.h>
 #include <string.h>
 
@@ -14,10 +14,17 @@ enum { STEP_K = 256, MOST_NR = 64 }; /* rows of b that are brought into float pa
 
 typedef struct packing {
     const att_gemm_kernels *gemm; /* block NULL: for the reference */
+    const att_gemm8_kernels *gemm8;
     const att_view *b;
     att_packed *out;
     int64_t K, N, nr;
 } packing;
+
+/* Rows of a panel of 8 bits. */
+static int64_t depth8(const att_gemm8_kernels *g, int64_t K)
+{
+    return g->block ? att_ceil_div(K, g->depth) * g->depth : K;
+}
 
 static int64_t panel_width(const att_exec *exec, int64_t N)
 {
@@ -30,7 +37,7 @@ size_t att_product_pack_as_bytes(const att_exec *exec, att_dtype dtype, int64_t 
     int64_t nr = panel_width(exec, N);
     size_t columns = (size_t)(att_ceil_div(N, nr) * nr);
     size_t scales = dtype == ATT_I8 ? att_round_up(columns * sizeof(float), ATT_ALIGN) : 0;
-    size_t rows = (size_t)(dtype == ATT_I8 ? K + (K & 1) : K);
+    size_t rows = (size_t)(dtype == ATT_I8 ? depth8(&att_kernels_for(exec)->gemm8, K) : K);
     return scales + att_round_up(rows * columns * att_dtype_bytes(dtype), sizeof(float));
 }
 
@@ -93,35 +100,21 @@ static void panel_scales(const packing *p, float *rows, float *scale, int64_t n)
     for (int64_t j = 0; j < p->nr; j++) scale[j] /= 127.0f;
 }
 
-/* Words of two columns each, for one k; they lie two apart, between those of the other k of the pair. */
-static void pack_words(int16_t *dst, const float *row, const float *inverse, int64_t nr)
-{
-    const int64_t half = nr / 2;
-    for (int64_t j = 0; j < half; j++)
-        dst[2 * j] = (int16_t)(rounded(row[j], inverse[j]) + 256 * rounded(row[half + j], inverse[half + j]));
-}
-
-static int8_t weight_of_word(int16_t word, bool odd)
-{
-    int8_t even = (int8_t)(uint8_t)((uint16_t)word & 0xff);
-    return (int8_t)(odd ? (word - even) / 256 : even);
-}
-
 static void pack_i8(const packing *p, int64_t n)
 {
     float rows[STEP_K * MOST_NR], inverse[MOST_NR], *scale = p->out->scale + n;
-    int64_t nr = p->nr;
-    int16_t *dst = (int16_t *)p->out->data + n * att_ceil_div(p->K, 2);
+    int8_t weights[STEP_K * MOST_NR];
+    const int64_t nr = p->nr, depth = depth8(p->gemm8, p->K);
+    int8_t *dst = (int8_t *)p->out->data + n * depth;
     panel_scales(p, rows, scale, n);
     for (int64_t j = 0; j < nr; j++) inverse[j] = inverse_of(scale[j]);
     for (int64_t k = 0; k < p->K; k += STEP_K) {
-        int64_t count = att_min64(STEP_K, p->K - k);
+        int64_t count = att_min64(STEP_K, p->K - k), whole = att_min64(STEP_K, depth - k);
         bring(p, rows, n, k, count);
-        if (count & 1) memset(rows + count * nr, 0, (size_t)nr * sizeof *rows);
-        for (int64_t i = 0; i < count; i += 2, dst += nr) {
-            pack_words(dst, rows + i * nr, inverse, nr);
-            pack_words(dst + 1, rows + (i + 1) * nr, inverse, nr);
-        }
+        for (int64_t i = 0; i < count; i++)
+            for (int64_t j = 0; j < nr; j++) weights[i * nr + j] = rounded(rows[i * nr + j], inverse[j]);
+        memset(weights + count * nr, 0, (size_t)((whole - count) * nr));
+        p->gemm8->pack(dst + k * nr, weights, whole);
     }
 }
 
@@ -182,7 +175,7 @@ att_status att_product_pack_as(const att_exec *exec, att_dtype dtype, att_packed
         packed->scale = memory.data;
         packed->data = (char *)memory.data + att_round_up((size_t)(panels * nr) * sizeof(float), ATT_ALIGN);
     }
-    packing p = {.gemm = &table->gemm, .b = b, .out = packed, .K = K, .N = N, .nr = nr};
+    packing p = {.gemm = &table->gemm, .gemm8 = &table->gemm8, .b = b, .out = packed, .K = K, .N = N, .nr = nr};
     assert(nr <= MOST_NR || !p.gemm->block);
     if (p.gemm->block)
         att_parallel(exec, panels, pack_panel, &p);
@@ -198,7 +191,9 @@ att_status att_product_pack(const att_exec *exec, att_packed *packed, const att_
 
 void att_product_packed_column(const att_packed *packed, int64_t n, float *out)
 {
-    int64_t nr = panel_width(&(att_exec){.isa = packed->isa}, packed->N), K = packed->K, j = n % nr, first = n - j;
+    const att_exec exec = {.isa = packed->isa};
+    const att_gemm8_kernels *gemm8 = &att_kernels_for(&exec)->gemm8;
+    int64_t nr = panel_width(&exec, packed->N), K = packed->K, j = n % nr, first = n - j;
     bool dense = packed->isa == ATT_ISA_REF;
     for (int64_t k = 0; k < K; k++) switch (packed->dtype) {
         case ATT_F32: out[k] = ((const float *)packed->data)[first * K + k * nr + j]; break;
@@ -212,8 +207,8 @@ void att_product_packed_column(const att_packed *packed, int64_t n, float *out)
                 out[k] = packed->scale[n] * ((const int8_t *)packed->data)[k * nr + j];
                 break;
             }
-            int64_t at = first * att_ceil_div(K, 2) + k / 2 * nr + j % (nr / 2) * 2 + k % 2;
-            out[k] = packed->scale[n] * weight_of_word(((const int16_t *)packed->data)[at], j >= nr / 2);
+            const int8_t *panel = (const int8_t *)packed->data + first * depth8(gemm8, K);
+            out[k] = packed->scale[n] * gemm8->weight(panel, k, j);
         }
         }
 }

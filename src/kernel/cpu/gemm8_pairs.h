@@ -1,0 +1,130 @@
+/* Products with 8-bit weights by multiply-adds of 16-bit pairs, each of which counts for two. A tile of m x NV vectors
+ * keeps its sums in registers while all of K runs by; per pair of k it loads a vector of words and takes the odd columns'
+ * weights out of it, repeats m pairs of activations and does m NV multiply-adds.
+ *
+ * Two weights u + 256 v in a word are a 16-bit number as they are: with V, the sum of q v, and W, that of q times the
+ * words, the sum of q u is W - 256 V modulo 2^32, which is all of it; so only v has to be widened. A panel lies pair of k
+ * after pair: for n = 0 .. NR/2-1, of the first k and of the second, w[k,n] + 256 w[k,n+NR/2]. */
+#ifndef ATT_CPU_GEMM8_PAIRS_H
+#define ATT_CPU_GEMM8_PAIRS_H
+
+#include "kernel/cpu/pairs.h"
+#include "kernel/gemm8.h"
+
+#if VF_LANES == 16
+#define GEMM8_MR 12
+#elif VF_LANES == 8
+#define GEMM8_MR 6
+#else
+#define GEMM8_MR 4
+#endif
+enum { MR = GEMM8_MR, NV = 2, NR = NV * VF_LANES, DEPTH = 2 }; /* NV of a row of words: all, and the odd columns */
+
+static inline void begin_block(int64_t rows)
+{
+    (void)rows;
+}
+
+static inline void end_block(void) {}
+
+VF_INLINE void store_rounded(int16_t *q, int64_t k, vf x)
+{
+    vf_store_i16(q + k, x);
+}
+
+static void pack(int8_t *dst, const int8_t *w, int64_t k)
+{
+    const int8_t *odd = w + NR / 2;
+    for (; k > 0; k -= 2, w += 2 * NR, odd += 2 * NR)
+        for (int64_t j = 0; j < NR / 2; j++)
+            for (int64_t i = 0; i < 2; i++, dst += sizeof(int16_t)) {
+                int16_t word = (int16_t)(w[i * NR + j] + 256 * odd[i * NR + j]);
+                memcpy(dst, &word, sizeof word);
+            }
+}
+
+static int8_t weight(const int8_t *panel, int64_t k, int64_t j)
+{
+    int16_t word;
+    memcpy(&word, panel + (k / 2 * NR + j % (NR / 2) * 2 + k % 2) * (int64_t)sizeof word, sizeof word);
+    int8_t even = (int8_t)(uint8_t)((uint16_t)word & 0xff);
+    return (int8_t)(j < NR / 2 ? even : (word - even) / 256);
+}
+
+typedef struct tile8 {
+    const int16_t *a;
+    int64_t a_row, k;
+    const float *step, *scale;
+    const int8_t *b;
+    const char *ask; /* what to fetch into the cache meanwhile: a place for each pair, `ask_step` bytes apart */
+    int64_t ask_step;
+} tile8;
+
+/* One pair of k. */
+VF_INLINE void add_pair(const int m, vi *acc, const int16_t *a, const int64_t a_row, const int16_t *b)
+{
+    const vi words = vi_load(b), odd = vi_odd(words);
+#pragma GCC unroll 16
+    for (int i = 0; i < m; i++) {
+        const vi pair = vi_set1_pair(a + i * a_row);
+        acc[i * NV] = vi_dot(acc[i * NV], words, pair);
+        acc[i * NV + 1] = vi_dot(acc[i * NV + 1], odd, pair);
+    }
+}
+
+/* c(m,NR) dense; m is a constant after inlining, and so is the number of `sets` of sums that take turns, so that few
+ * rows do not wait for the sum before. `scale` has NR readable values. */
+VF_INLINE void tile_body(const int m, float *c, const tile8 *t)
+{
+    const int sets = (VI_DOT_CHAINS + m * NV - 1) / (m * NV), sums = m * NV;
+    vi acc[MR * NV + VI_DOT_CHAINS];
+    const int16_t *a = t->a, *b = (const int16_t *)(const void *)t->b;
+    const int64_t a_row = t->a_row;
+    const char *ask = t->ask;
+    int64_t p = t->k / 2;
+#pragma GCC unroll 32
+    for (int i = 0; i < sets * sums; i++) acc[i] = vi_zero();
+    for (; p >= sets; p -= sets, a += 2 * sets, b += sets * NR)
+#pragma GCC unroll 8
+        for (int s = 0; s < sets; s++, ask += t->ask_step) {
+            __builtin_prefetch(ask);
+            add_pair(m, acc + s * sums, a + 2 * s, a_row, b + s * NR);
+        }
+    for (; p > 0; p--, a += 2, b += NR) add_pair(m, acc, a, a_row, b);
+#pragma GCC unroll 32
+    for (int i = sums; i < sets * sums; i++) acc[i % sums] = vi_add(acc[i % sums], acc[i]);
+#pragma GCC unroll 16
+    for (int i = 0; i < m; i++) acc[i * NV] = vi_even(acc[i * NV], acc[i * NV + 1]);
+#pragma GCC unroll 16
+    for (int i = 0; i < m; i++)
+#pragma GCC unroll 4
+        for (int v = 0; v < NV; v++) {
+            vf factor = vf_mul(vf_set1(t->step[i]), vf_load(t->scale + v * VF_LANES));
+            vf_store(c + i * NR + v * VF_LANES, vf_mul(vi_float(acc[i * NV + v]), factor));
+        }
+}
+
+static void tile(int64_t m, float *c, const tile8 *t)
+{
+    switch (m) {
+    case 1: tile_body(1, c, t); break;
+    case 2: tile_body(2, c, t); break;
+    case 3: tile_body(3, c, t); break;
+    case 4: tile_body(4, c, t); break;
+#if GEMM8_MR > 4
+    case 5: tile_body(5, c, t); break;
+    case 6: tile_body(6, c, t); break;
+#endif
+#if GEMM8_MR > 6
+    case 7: tile_body(7, c, t); break;
+    case 8: tile_body(8, c, t); break;
+    case 9: tile_body(9, c, t); break;
+    case 10: tile_body(10, c, t); break;
+    case 11: tile_body(11, c, t); break;
+    case 12: tile_body(12, c, t); break;
+#endif
+    default: break;
+    }
+}
+
+#endif
