@@ -35,8 +35,8 @@ typedef struct att_gemm8_kernels {
     /* A panel's k rows of nr weights to where the products want them: nr * k bytes; k a multiple of depth. */
     void (*pack)(int8_t *dst, const int8_t *w, int64_t k);
     int8_t (*weight)(const int8_t *panel, int64_t k, int64_t j);
-    /* x, a row of K values `stride` apart, rounded; q has room for K values, and for up to 64 in all. Returns the step. A
-     * row that is not finite has the step NaN. */
+    /* x, a row of K values `stride` apart, rounded; q has room for K values, and for up to 64 in all. Returns the step.
+     * A row that is not finite has the step NaN. */
     float (*quantise)(int16_t *q, const float *x, int64_t stride, int64_t K, int32_t limit);
     void (*block)(const att_gemm8_block *block);
 } att_gemm8_kernels;

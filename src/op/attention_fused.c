@@ -5,13 +5,15 @@
 #include "base/parallel.h"
 #include "op/dispatch.h"
 
-#define MOST_ROWS    1056 /* queries of a forward task: packing keys and values is then a per cent of the work */
-#define QUERY_BLOCKS 4    /* of a backward task that takes queries alone */
+#define MOST_ROWS    1056  /* queries of a forward task: packing keys and values is then a per cent of the work */
+#define QUERY_BLOCKS 4     /* of a backward task that takes queries alone */
+#define SHORT_WORK   65536 /* multiply-adds of a forward task, at least, where there are heads enough */
 
 typedef struct call {
     const att_attention_problem *p;
     const att_fused_kernels *kernels;
-    int64_t rows, blocks; /* queries of a task, tasks of a head */
+    int64_t rows, blocks; /* queries of a task, tasks of a head ... */
+    int64_t heads;        /* ... or heads of a task */
     char *scratch;
     size_t scratch_bytes; /* of each worker */
     float *terms;         /* (B,Hq,R+1): each batch entry's drelative and dsinks, summed in order afterwards */
@@ -71,14 +73,31 @@ static void forward_head(void *ctx, int64_t head, int worker)
     for (int64_t k = c->blocks - 1; k >= 0; k--) forward_task(ctx, head * c->blocks + k, worker);
 }
 
+static void forward_heads(void *ctx, int64_t group, int worker)
+{
+    const call *c = ctx;
+    int64_t first = group * c->heads, end = att_min64(first + c->heads, c->p->B * c->p->Hq);
+    for (int64_t head = first; head < end; head++) forward_task(ctx, head, worker);
+}
+
+/* Short heads, one after the other in a task. */
+static int64_t heads_of_task(const att_attention_problem *p, int64_t threads)
+{
+    int64_t work = p->Tq * p->Tk * (p->D + p->Dv), most = att_max64(1, p->B * p->Hq / (4 * threads));
+    return att_min64(most, SHORT_WORK / att_max64(work, 1) + 1);
+}
+
 void att_fused_forward(const att_attention_problem *p, const att_exec *exec, void *workspace)
 {
     call c = {.p = p, .kernels = kernels_for(p, exec), .scratch = workspace};
     c.rows = task_rows(p, att_threads(exec), c.kernels->sub);
     c.blocks = att_ceil_div(p->Tq, c.rows);
     c.scratch_bytes = bytes_of(c.kernels->forward_floats(p, c.rows));
+    c.heads = heads_of_task(p, att_threads(exec));
     if (p->column_sums.data)
         att_parallel(exec, p->B * p->Hq, forward_head, &c);
+    else if (c.blocks == 1)
+        att_parallel(exec, att_ceil_div(p->B * p->Hq, c.heads), forward_heads, &c);
     else
         att_parallel(exec, p->B * p->Hq * c.blocks, forward_task, &c);
 }

@@ -242,6 +242,76 @@ static void a_split_batch_gives_the_same_bits(void **state)
     everywhere(check_batch_split, NOT_MOVED);
 }
 
+/* Queries i .. i + n - 1 alone, on the memory of the whole. */
+static attention_run queries_of(const attention_run *whole, int64_t i, int64_t n)
+{
+    attention_run part = *whole;
+    att_view *split[] = {&part.in.q, &part.in.bias, &part.out.o, &part.out.lse};
+    for (size_t x = 0; x < sizeof split / sizeof *split; x++) *split[x] = att_view_slice(split[x], 2, i, i + n);
+    part.c.desc.q_offset += i;
+    return part;
+}
+
+/* Values that nobody sees, because the bias hides their key or because they are behind the last one, are not even
+ * numbers. */
+static void spoil_values(attention_run *run)
+{
+    const int64_t Tk = run->c.Tk, hidden = Tk / 2;
+    for (int64_t row = 0; row < run->c.B * run->c.Hq * run->c.Tq; row++)
+        attention_set(&run->in.bias, row * Tk + hidden, -INFINITY);
+    for (int64_t b = 0; b < run->c.B; b++)
+        for (int64_t j = 0; j < Tk; j++) {
+            att_view rows = att_view_slice(&run->in.v, 0, b, b + 1);
+            rows = att_view_slice(&rows, 2, j, j + 1);
+            if (j == hidden || j >= ((int32_t *)run->in.key_lengths.data)[b])
+                attention_fill(&rows, j % 2 ? NAN : -INFINITY);
+        }
+}
+
+/* As a decoder asks for them, one by one or a few at a time, and all at once. */
+static void few_queries_give_the_same_bits(void **state)
+{
+    (void)state;
+    static const struct {
+        int64_t Tk, D, Dv;
+    } size[] = {{20, 64, 64}, {70, 9, 48}, {1100, 20, 32}, {3, 66, 16},
+                {37, 64, 80}, {33, 5, 20}, {64, 128, 136}, {1, 4, 4}};
+    enum { Tq = 23, SIZES = sizeof size / sizeof *size };
+    att_isa isa[8];
+    int n = testable_isas(isa);
+    for (int at = 0; at < n * SIZES * 2; at++) {
+        const att_exec exec = {.isa = isa[at / (SIZES * 2)]};
+        const int64_t Tk = size[at % SIZES].Tk;
+        attention_case c = {"few",
+                            3,
+                            4,
+                            2,
+                            Tq,
+                            Tk,
+                            size[at % SIZES].D,
+                            size[at % SIZES].Dv,
+                            {.softcap = 30},
+                            WITH_BIAS | WITH_LENGTHS | TIME_MAJOR,
+                            0};
+        if (at / SIZES % 2)
+            c.desc = (att_attention_desc){.window = ATT_WINDOW_CAUSAL, .q_offset = Tk > Tq ? Tk - Tq : 0};
+        attention_run whole, parts;
+        attention_create(&whole, &c, ATT_F32);
+        attention_create(&parts, &c, ATT_F32);
+        if (at % 3 == 0) spoil_values(&whole);
+        if (at % 3 == 0) spoil_values(&parts);
+        assert_ok(attention_forward(&whole, &exec));
+        for (int64_t i = 0, few = 1; i < Tq; i += few, few = few % 5 + 1) {
+            attention_run part = queries_of(&parts, i, few < Tq - i ? few : Tq - i);
+            assert_ok(attention_forward(&part, &exec));
+        }
+        assert_same_bits(&whole.out.o, &parts.out.o, "o of few queries");
+        assert_same_bits(&whole.out.lse, &parts.out.lse, "lse of few queries");
+        attention_destroy(&whole);
+        attention_destroy(&parts);
+    }
+}
+
 /* ---- hidden things ---- */
 
 static void poison(const att_view *v, int64_t b, int64_t j, double value)
@@ -410,6 +480,7 @@ int main(void)
         cmocka_unit_test(permuting_keys_with_values_changes_nothing),
         cmocka_unit_test(the_output_is_linear_in_the_values),
         cmocka_unit_test(a_split_batch_gives_the_same_bits),
+        cmocka_unit_test(few_queries_give_the_same_bits),
         cmocka_unit_test(hidden_keys_may_be_nan),
         cmocka_unit_test(future_tokens_never_reach_past_ones),
         cmocka_unit_test(a_visible_nan_shows_in_its_row_only),

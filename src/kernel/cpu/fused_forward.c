@@ -10,6 +10,7 @@
 #define FUSED_QUERIES 18
 #endif
 #define FUSED_PARTS 2 /* of a number, for fused_amx.h */
+#include "kernel/cpu/fused_few.h"
 #include "kernel/cpu/fused_rows.h"
 
 typedef struct task {
@@ -17,6 +18,7 @@ typedef struct task {
     const att_attention_problem *p;
     int64_t i, n;         /* all queries of the task */
     int64_t width;        /* of a row of o: Dv rounded up to whole panels */
+    bool few;             /* queries: keys and values are not packed */
     float *keys, *values; /* packed: transposed, panels */
     bool finite;          /* the values of this block */
     float *left, *s;      /* queries and scores of one tile */
@@ -37,7 +39,7 @@ static bool serves(const att_attention_problem *p)
 static int64_t lay_out(task *x, const att_attention_problem *p, int64_t n, float *scratch)
 {
     layout at = {scratch, 0};
-    *x = (task){.p = p, .n = n, .width = panels(p->Dv) * NR};
+    *x = (task){.p = p, .n = n, .few = are_few(p, n), .width = panels(p->Dv) * NR};
     x->keys = take(&at, transposed_floats(p->D));
     x->values = take(&at, panels_floats(KEYS, p->Dv));
     x->left = take(&at, left_floats(p->D));
@@ -89,7 +91,10 @@ static void tile_scores(task *x)
     const fused_tile *t = &x->t;
     rows queries = query_rows(t);
     pack_queries_of(x->left, &queries, query_factor(p), x->room);
-    scores_of(t, x->s, x->left, x->keys, p->D, query_factor(p));
+    if (x->few)
+        few_scores(t, x->s, x->left);
+    else
+        scores_of(t, x->s, x->left, x->keys, p->D, query_factor(p));
     if (has_distances(p) && att_positions_are_indices(p)) find_terms(t, x->term);
 }
 
@@ -114,13 +119,20 @@ static void forward_tile(task *x)
     }
     rows values = value_rows(t, t->j, KEYS);
     float *o = x->o + (t->i - x->i) * x->width;
-    mix_values(t, o, x->width, x->s, x->values, x->finite, &values, x->parts);
+    if (x->few)
+        few_values(t, o, x->width, x->s, x->finite);
+    else
+        mix_values(t, o, x->width, x->s, x->values, x->finite, &values, x->parts);
 }
 
 /* Keys j + lo .. j + hi - 1 and their values. */
 static void pack_keys(task *x, int64_t j, int64_t lo, int64_t hi)
 {
     rows keys = key_rows(&x->t, j + lo, hi - lo), values = value_rows(&x->t, j + lo, hi - lo);
+    if (x->few) {
+        x->finite = are_finite(&values);
+        return;
+    }
     pack_keys_of(x->keys, &keys, lo, hi, x->room);
     x->finite = pack_values_of(x->values, &values, lo, hi, x->room);
 }

@@ -1,9 +1,9 @@
 /* Products with 8-bit weights on the matrix units of Intel's AMX. A rounded activation is q = 256 u + l with u in
- * -128 .. 127 and l in 0 .. 255, and so are the sums: each of two products of bytes. A tile is 16 rows by 32 columns; its
- * four registers hold the sums of l, and of u, with the left and the right columns.
+ * -128 .. 127 and l in 0 .. 255, and so are the sums: each of two products of bytes. A tile is 16 rows by 32 columns;
+ * its four registers hold the sums of l, and of u, with the left and the right columns.
  *
- * A rounded row lies in steps of 64: their l, then their u. A panel lies in fours of k, those of a column side by side, 32
- * columns to the row. One or two rows take the vector instructions for bytes. */
+ * A rounded row lies in steps of 64: their l, then their u. A panel lies in fours of k, those of a column side by side,
+ * 32 columns to the row. One or two rows take the vector instructions for bytes. */
 #ifndef ATT_CPU_GEMM8_AMX_H
 #define ATT_CPU_GEMM8_AMX_H
 
@@ -112,8 +112,8 @@ VF_INLINE __m512i dot_fours(__m512i sum, __m512i a, __m512i w)
     return sum;
 }
 
-/* One row of a panel: sums[i][0 .. 1] of l, [2 .. 3] of u of row i; [m][0 .. 1] of what is too much: the instruction takes
- * bytes without sign on the left, so u + 128. */
+/* One row of a panel: sums[i][0 .. 1] of l, [2 .. 3] of u of row i; [m][0 .. 1] of what is too much: the instruction
+ * takes bytes without sign on the left, so u + 128. */
 VF_INLINE void add_fours(const int m, __m512i (*sums)[4], const int8_t *a, int64_t a_row, const int8_t *b)
 {
     const __m512i bias = _mm512_set1_epi8(-128), w[2] = {_mm512_loadu_si512(b), _mm512_loadu_si512(b + LINE)};

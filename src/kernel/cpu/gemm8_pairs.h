@@ -1,10 +1,10 @@
 /* Products with 8-bit weights by multiply-adds of 16-bit pairs, each of which counts for two. A tile of m x NV vectors
- * keeps its sums in registers while all of K runs by; per pair of k it loads a vector of words and takes the odd columns'
- * weights out of it, repeats m pairs of activations and does m NV multiply-adds.
+ * keeps its sums in registers while all of K runs by; per pair of k it loads a vector of words and takes the odd
+ * columns' weights out of it, repeats m pairs of activations and does m NV multiply-adds.
  *
  * Two weights u + 256 v in a word are a 16-bit number as they are: with V, the sum of q v, and W, that of q times the
- * words, the sum of q u is W - 256 V modulo 2^32, which is all of it; so only v has to be widened. A panel lies pair of k
- * after pair: for n = 0 .. NR/2-1, of the first k and of the second, w[k,n] + 256 w[k,n+NR/2]. */
+ * words, the sum of q u is W - 256 V modulo 2^32, which is all of it; so only v has to be widened. A panel lies pair of
+ * k after pair: for n = 0 .. NR/2-1, of the first k and of the second, w[k,n] + 256 w[k,n+NR/2]. */
 #ifndef ATT_CPU_GEMM8_PAIRS_H
 #define ATT_CPU_GEMM8_PAIRS_H
 

@@ -34,48 +34,61 @@ VF_INLINE int64_t gemm_tile_rows(int64_t rows, int64_t tiles, int64_t i)
 }
 
 /* A shuffle of every group of four lanes alike; lane VF_LANES + i is lane i of its second operand. Group g of
- * load_groups holds four floats from p[4 g]. */
+ * load_groups, if it is one of the first `groups`, holds four floats from p[4 g]. */
 #if VF_LANES == 16
-VF_INLINE vf load_groups(const float *const *p, int64_t at)
+VF_INLINE vf load_groups(const float *const *p, int64_t at, const int groups)
 {
-    vf low = _mm512_insertf32x4(_mm512_castps128_ps512(_mm_loadu_ps(p[0] + at)), _mm_loadu_ps(p[4] + at), 1);
-    return _mm512_insertf32x4(_mm512_insertf32x4(low, _mm_loadu_ps(p[8] + at), 2), _mm_loadu_ps(p[12] + at), 3);
+    vf x = _mm512_castps128_ps512(_mm_loadu_ps(p[0] + at));
+    if (groups > 1) x = _mm512_insertf32x4(x, _mm_loadu_ps(p[4] + at), 1);
+    if (groups > 2) x = _mm512_insertf32x4(x, _mm_loadu_ps(p[8] + at), 2);
+    if (groups > 3) x = _mm512_insertf32x4(x, _mm_loadu_ps(p[12] + at), 3);
+    return x;
 }
 typedef int32_t lanes __attribute__((vector_size(64)));
 #define GROUPS(a, b, c, d)                                                                                             \
     ((lanes){a, b, c, d, a + 4, b + 4, c + 4, d + 4, a + 8, b + 8, c + 8, d + 8, a + 12, b + 12, c + 12, d + 12})
 #elif VF_LANES == 8
-VF_INLINE vf load_groups(const float *const *p, int64_t at)
+VF_INLINE vf load_groups(const float *const *p, int64_t at, const int groups)
 {
-    return _mm256_insertf128_ps(_mm256_castps128_ps256(_mm_loadu_ps(p[0] + at)), _mm_loadu_ps(p[4] + at), 1);
+    vf x = _mm256_castps128_ps256(_mm_loadu_ps(p[0] + at));
+    return groups > 1 ? _mm256_insertf128_ps(x, _mm_loadu_ps(p[4] + at), 1) : x;
 }
 typedef int32_t lanes __attribute__((vector_size(32)));
 #define GROUPS(a, b, c, d) ((lanes){a, b, c, d, a + 4, b + 4, c + 4, d + 4})
 #else
-VF_INLINE vf load_groups(const float *const *p, int64_t at)
+VF_INLINE vf load_groups(const float *const *p, int64_t at, const int groups)
 {
+    (void)groups;
     return vf_load(p[0] + at);
 }
 typedef vm lanes;
 #define GROUPS(a, b, c, d) ((lanes){a, b, c, d})
 #endif
 
-/* dst[j * dst_row + i] = row[i][j] for n <= VF_LANES rows and `cols` columns, where all VF_LANES pointers may be read.
- * Four columns at a time, every group of lanes transposes a block of 4 x 4, and the groups of a result lie side by
- * side. */
-VF_INLINE void transpose_rows(float *dst, int64_t dst_row, const float *const *row, int64_t n, int64_t cols)
+/* Lane i of column[c] = row[i][j + c], for four columns: every group of lanes transposes a block of 4 x 4. */
+VF_INLINE void transpose_four(vf *column, const float *const *row, int64_t j, const int groups)
 {
     enum { L = VF_LANES };
+    vf r0 = load_groups(row, j, groups), r1 = load_groups(row + 1, j, groups);
+    vf r2 = load_groups(row + 2, j, groups), r3 = load_groups(row + 3, j, groups);
+    vf a = vf_shuffle(r0, r1, GROUPS(0, L, 1, L + 1)), b = vf_shuffle(r2, r3, GROUPS(0, L, 1, L + 1));
+    vf c = vf_shuffle(r0, r1, GROUPS(2, L + 2, 3, L + 3)), d = vf_shuffle(r2, r3, GROUPS(2, L + 2, 3, L + 3));
+    column[0] = vf_shuffle(a, b, GROUPS(0, 1, L, L + 1));
+    column[1] = vf_shuffle(a, b, GROUPS(2, 3, L + 2, L + 3));
+    column[2] = vf_shuffle(c, d, GROUPS(0, 1, L, L + 1));
+    column[3] = vf_shuffle(c, d, GROUPS(2, 3, L + 2, L + 3));
+}
+
+/* dst[j * dst_row + i] = row[i][j] for n <= VF_LANES rows and `cols` columns, where all VF_LANES pointers may be read.
+ */
+VF_INLINE void transpose_rows(float *dst, int64_t dst_row, const float *const *row, int64_t n, int64_t cols)
+{
     int64_t j = 0;
     for (; j + 4 <= cols; j += 4, dst += 4 * dst_row) {
-        vf r0 = load_groups(row, j), r1 = load_groups(row + 1, j);
-        vf r2 = load_groups(row + 2, j), r3 = load_groups(row + 3, j);
-        vf a = vf_shuffle(r0, r1, GROUPS(0, L, 1, L + 1)), b = vf_shuffle(r2, r3, GROUPS(0, L, 1, L + 1));
-        vf c = vf_shuffle(r0, r1, GROUPS(2, L + 2, 3, L + 3)), d = vf_shuffle(r2, r3, GROUPS(2, L + 2, 3, L + 3));
-        vf_store_some(dst, vf_shuffle(a, b, GROUPS(0, 1, L, L + 1)), n);
-        vf_store_some(dst + dst_row, vf_shuffle(a, b, GROUPS(2, 3, L + 2, L + 3)), n);
-        vf_store_some(dst + 2 * dst_row, vf_shuffle(c, d, GROUPS(0, 1, L, L + 1)), n);
-        vf_store_some(dst + 3 * dst_row, vf_shuffle(c, d, GROUPS(2, 3, L + 2, L + 3)), n);
+        vf column[4];
+        transpose_four(column, row, j, VF_LANES / 4);
+#pragma GCC unroll 4
+        for (int i = 0; i < 4; i++) vf_store_some(dst + i * dst_row, column[i], n);
     }
     for (; j < cols; j++, dst += dst_row)
         for (int64_t i = 0; i < n; i++) dst[i] = row[i][j];
