@@ -18,13 +18,9 @@ typedef struct problem {
 static att_status multiply(void *ctx)
 {
     problem *p = ctx;
-    for (int64_t i = 0; i < p->n[BATCH]; i++) {
-        att_view a = att_view_at(&p->a, 0, i), b = att_view_at(&p->b, 0, i), c = att_view_at(&p->c, 0, i);
-        att_status st = p->use_packed ? att_product_packed(NULL, &p->exec, &c, &a, &p->packed, NULL, p->workspace)
-                                      : att_product(&p->desc, &p->exec, &c, &a, &b, NULL, p->workspace);
-        if (st != ATT_OK) return st;
-    }
-    return ATT_OK;
+    if (!p->use_packed) return att_product_batch(&p->desc, &p->exec, &p->c, &p->a, &p->b, NULL, p->workspace);
+    att_view a = att_view_at(&p->a, 0, 0), c = att_view_at(&p->c, 0, 0);
+    return att_product_packed(NULL, &p->exec, &c, &a, &p->packed, NULL, p->workspace);
 }
 
 static att_view operand(int64_t batch, int64_t rows, int64_t cols, bool transpose, uint64_t seed)
@@ -39,7 +35,7 @@ static att_status prepare(const bench_request *r, problem *p, bench_result *out)
     p->a = operand(n[BATCH], n[M], n[K], r->transpose_a, 1);
     p->b = operand(n[BATCH], n[K], n[N], r->transpose_b, 2);
     p->c = bench_array(ATT_F32, 3, (int64_t[]){n[BATCH], n[M], n[N]}, 0);
-    att_status st = att_product_workspace(&r->exec, n[M], n[N], n[K], &p->workspace.bytes);
+    att_status st = att_product_batch_workspace(&r->exec, n[BATCH], n[M], n[N], n[K], &p->workspace.bytes);
     if (st != ATT_OK) return st;
     p->workspace.data = bench_memory(p->workspace.bytes);
     out->workspace_bytes = p->workspace.bytes;

@@ -45,6 +45,14 @@ ATT_API att_status att_product(const att_product_desc *desc, const att_exec *exe
                                const att_view *b, const att_view *bias, att_span workspace);
 ATT_API att_status att_product_workspace(const att_exec *exec, int64_t M, int64_t N, int64_t K, size_t *bytes);
 
+/* c[i] = act(a[i] b[i] + bias), or c[i] += a[i] b[i] + bias, for each i of a batch: c(B,M,N), a(B,M,K), b(B,K,N),
+ * bias(N) or absent. As B calls of att_product, to the same bits; threads take whole products where there are enough. A
+ * stride of 0 along a's or b's batch is one matrix for all. Fails as att_product does. */
+ATT_API att_status att_product_batch(const att_product_desc *desc, const att_exec *exec, const att_view *c,
+                                     const att_view *a, const att_view *b, const att_view *bias, att_span workspace);
+ATT_API att_status att_product_batch_workspace(const att_exec *exec, int64_t B, int64_t M, int64_t N, int64_t K,
+                                               size_t *bytes);
+
 /* c = sum over s of a[s](M,K_s) b[s](K_s,N), or c += it: the product of the a joined along their columns and the b
  * joined along their rows, to the same bits. The weight gradient of a layer that ran n times is one such sum. n = 0
  * gives act(0). Workspace: att_product_workspace with K the sum of all K_s. */

@@ -251,7 +251,7 @@ att_status att_product_workspace(const att_exec *exec, int64_t M, int64_t N, int
     return ATT_OK;
 }
 
-static att_status need_workspace(att_span workspace, size_t bytes)
+att_status att_product_need(att_span workspace, size_t bytes)
 {
     ATT_REQUIRE(bytes == 0 || (workspace.data && workspace.bytes >= bytes), ATT_E_WORKSPACE,
                 "product: a workspace of %zu bytes, expected at least %zu", workspace.data ? workspace.bytes : 0,
@@ -364,7 +364,7 @@ static att_status multiply(product *p, const att_exec *exec, att_span workspace)
     if (!has_kernels(exec, &p->terms.gemm)) p->terms.gemm = NULL;
     if (p->M == 0 || p->N == 0 || reference(p)) return ATT_OK;
     ATT_TRY(att_product_workspace(exec, p->M, p->N, p->K, &bytes));
-    ATT_TRY(need_workspace(workspace, bytes));
+    ATT_TRY(att_product_need(workspace, bytes));
     if (att_product_uses_bf16(exec, p->desc, p->c, p->bias, p->K)) {
         att_product_bf16(p->desc, exec, p->c, &p->terms, p->K, p->bias, workspace);
         return ATT_OK;
@@ -395,16 +395,31 @@ att_status att_product_sum(const att_product_desc *desc, const att_exec *exec, c
     return multiply(&p, exec, workspace);
 }
 
+/* One product's operands, checked. */
+static att_status begin(product *p, const att_product_desc *desc, const att_view *c, const att_view *a,
+                        const att_view *b, const att_view *bias)
+{
+    *p = (product){
+        .desc = desc ? desc : &plain, .c = c, .bias = bias ? bias : &absent, .terms = {.segments = 1, .a = a, .b = b}};
+    ATT_TRY(check_output(p->desc, c, p->bias));
+    p->M = c->dim[0];
+    p->N = c->dim[1];
+    p->K = a->dim[1];
+    return check_operands(p);
+}
+
+att_status att_product_check(const att_product_desc *desc, const att_view *c, const att_view *a, const att_view *b,
+                             const att_view *bias)
+{
+    product p;
+    return begin(&p, desc, c, a, b, bias);
+}
+
 att_status att_product(const att_product_desc *desc, const att_exec *exec, const att_view *c, const att_view *a,
                        const att_view *b, const att_view *bias, att_span workspace)
 {
-    product p = {
-        .desc = desc ? desc : &plain, .c = c, .bias = bias ? bias : &absent, .terms = {.segments = 1, .a = a, .b = b}};
-    ATT_TRY(check_output(p.desc, c, p.bias));
-    p.M = c->dim[0];
-    p.N = c->dim[1];
-    p.K = a->dim[1];
-    ATT_TRY(check_operands(&p));
+    product p;
+    ATT_TRY(begin(&p, desc, c, a, b, bias));
     return multiply(&p, exec, workspace);
 }
 
@@ -433,7 +448,7 @@ att_status att_product_packed(const att_product_desc *desc, const att_exec *exec
         return ATT_OK;
     }
     ATT_TRY(att_product_packed_workspace(exec, p.M, p.N, p.K, &bytes));
-    ATT_TRY(need_workspace(workspace, bytes));
+    ATT_TRY(att_product_need(workspace, bytes));
     if (b->dtype == ATT_I8) return att_product_i8(p.desc, exec, c, a, b, p.bias, workspace);
     if (reference(&p)) return ATT_OK;
     p.scratch = workspace.data;

@@ -30,6 +30,11 @@ void att_product_gather_a(const att_product_terms *t, float *dst, att_gemm_layou
 /* Rows k0 .. k1-1 of columns n .. n+cols-1 of b, as one panel. */
 void att_product_gather_b(const att_product_terms *t, float *dst, int64_t k0, int64_t k1, int64_t n, int64_t cols);
 
+/* What att_product refuses, without doing it; and a workspace that is too small. */
+att_status att_product_check(const att_product_desc *desc, const att_view *c, const att_view *a, const att_view *b,
+                             const att_view *bias);
+att_status att_product_need(att_span workspace, size_t bytes);
+
 /* Whether a product runs on matrix units; then, on checked views, and its workspace, 0 where it never does. */
 bool att_product_uses_bf16(const att_exec *exec, const att_product_desc *desc, const att_view *c, const att_view *bias,
                            int64_t K);

@@ -309,6 +309,41 @@ static void test_sum(void **state)
             }
 }
 
+/* A batch is its products one by one, whether the threads share it or each of them; b may be one for all. */
+static void test_batch(void **state)
+{
+    (void)state;
+    att_isa isa[8];
+    for (int n = testable_isas(isa), at = 0; at < n * 4 * 9; at++) {
+        const att_exec exec = {.isa = isa[at / 36], .threads = 1 + at % 4};
+        const int64_t B = (int64_t[]){0, 1, 2, 3, 4, 5, 13, 16, 17}[at % 36 / 4], M = 30, N = 70, K = 140;
+        const att_product_desc desc = {.accumulate = at % 2, .activation = at % 2 ? ATT_ACT_NONE : ATT_ACT_TANH};
+        matrix a = matrix_new(B * M, K, ROWS, 1, 1.0f), b = matrix_new(B * N, K, GAPS, 2, 1.0f);
+        matrix c = matrix_new(B * M, N, GAPS, 3, 1.0f), d = matrix_new(B * M, N, GAPS, 3, 1.0f);
+        matrix v = matrix_new(1, N, ROWS, 4, 1.0f);
+        att_view bias = att_view_1d(v.f32, ATT_F32, N);
+        att_view x = att_view_3d(a.f32, ATT_F32, B, M, K), y = att_view_3d(b.f32, ATT_F32, B, K, N);
+        att_view z = att_view_3d(c.f32, ATT_F32, B, M, N);
+        y.stride[0] = at % 3 ? N * b.view.stride[0] : 0;
+        y.stride[1] = 1; /* transposed */
+        y.stride[2] = b.view.stride[0];
+        z.stride[0] = M * c.view.stride[0];
+        z.stride[1] = c.view.stride[0];
+        att_span w = {0};
+        assert_ok(att_product_batch_workspace(&exec, B, M, N, K, &w.bytes));
+        w.data = guard_alloc(w.bytes);
+        assert_ok(att_product_batch(&desc, &exec, &z, &x, &y, &bias, w));
+        for (int64_t i = 0; i < B; i++) {
+            att_view one = att_view_slice(&d.view, 0, i * M, (i + 1) * M), left = att_view_at(&x, 0, i);
+            att_view right = att_view_at(&y, 0, i);
+            multiply((att_exec){.isa = exec.isa}, &desc, &one, &left, &right, &bias);
+        }
+        same_bits(&c, &d, "batch");
+        workspace_free(&w);
+        matrix_free(&a), matrix_free(&b), matrix_free(&c), matrix_free(&d), matrix_free(&v);
+    }
+}
+
 static void test_empty_sum(void **state)
 {
     (void)state;
@@ -445,6 +480,13 @@ static void test_refusals(void **state)
                    "packed for ref, expected portable");
     assert_refused(att_product_pack(&exec, &packed, &bv, (att_span){.data = b, .bytes = 8}), ATT_E_WORKSPACE,
                    "8 bytes");
+    att_view ab = att_view_3d(a, ATT_F32, 1, 3, 4), bb = att_view_3d(b, ATT_F32, 1, 4, 5);
+    att_view cb = att_view_3d(c, ATT_F32, 1, 3, 5), two = att_view_3d(a, ATT_F32, 2, 3, 2);
+    assert_refused(att_product_batch(NULL, &exec, &cb, &av, &bb, NULL, w), ATT_E_SHAPE,
+                   "a has 2 dimensions, expected 3");
+    assert_refused(att_product_batch(NULL, &exec, &cb, &two, &bb, NULL, w), ATT_E_SHAPE, "a has 2 entries, expected 1");
+    assert_refused(att_product_batch(NULL, &exec, &cb, &ab, &bb, &bias, w), ATT_E_SHAPE, "bias has 4 elements");
+    assert_refused(att_product_batch(NULL, &exec, &cb, &ab, &bb, NULL, small), ATT_E_WORKSPACE, "expected at least");
     workspace_free(&w);
 }
 
@@ -458,6 +500,7 @@ int main(void)
         cmocka_unit_test(test_empty_sum),      cmocka_unit_test(test_special_values),
         cmocka_unit_test(test_gaps_untouched), cmocka_unit_test(test_float64),
         cmocka_unit_test(test_refusals),       cmocka_unit_test(test_far_activations),
+        cmocka_unit_test(test_batch),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
