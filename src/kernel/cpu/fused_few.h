@@ -85,7 +85,9 @@ VF_INLINE void mix_vectors(int64_t m, const int count, const gemm_tile *t)
     case 1: gemm_tile_body(1, count, LD, 1, GEMM_B_NEAR, t); break;
     case 2: gemm_tile_body(2, count, LD, 1, GEMM_B_NEAR, t); break;
     case 3: gemm_tile_body(3, count, LD, 1, GEMM_B_NEAR, t); break;
-    default: gemm_tile_body(4, count, LD, 1, GEMM_B_NEAR, t); break;
+    default:
+        gemm_tile_body(4, 4 * count > GEMM_ACC ? 1 : count, LD, 1, GEMM_B_NEAR, t);
+        break; /* for the compiler: it is never more */
     }
 }
 
