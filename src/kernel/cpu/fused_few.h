@@ -5,7 +5,7 @@
 
 #include "kernel/cpu/fused.h"
 
-enum { FEW_QUERIES = 4 };
+enum { FEW_QUERIES = MR < 6 ? MR : 6 }; /* in one strip: a beam of 5, or 6 */
 
 static inline bool are_few(const att_attention_problem *p, int64_t queries)
 {
@@ -32,22 +32,22 @@ VF_INLINE void score_keys(float *s, const int m, const float *q, const float *co
 {
     vf sum[FEW_QUERIES], column[4];
     int64_t j = 0;
-#pragma GCC unroll 4
+#pragma GCC unroll 8
     for (int r = 0; r < m; r++) sum[r] = vf_zero();
     for (; j + 4 <= D; j += 4) {
         transpose_four(column, row, j, groups);
 #pragma GCC unroll 4
         for (int i = 0; i < 4; i++)
-#pragma GCC unroll 4
+#pragma GCC unroll 8
             for (int r = 0; r < m; r++) sum[r] = vf_fma(vf_set1(q[r * LD + j + i]), column[i], sum[r]);
     }
     for (; j < D; j++) {
         float lane[VF_LANES];
         for (int i = 0; i < VF_LANES; i++) lane[i] = row[i][j];
-#pragma GCC unroll 4
+#pragma GCC unroll 8
         for (int r = 0; r < m; r++) sum[r] = vf_fma(vf_set1(q[r * LD + j]), vf_load(lane), sum[r]);
     }
-#pragma GCC unroll 4
+#pragma GCC unroll 8
     for (int r = 0; r < m; r++) vf_store(s + r * LD, sum[r]);
 }
 
@@ -57,6 +57,10 @@ VF_INLINE void score_group(float *s, int64_t m, const float *q, const float *con
     case 1: score_keys(s, 1, q, row, groups, D); break;
     case 2: score_keys(s, 2, q, row, groups, D); break;
     case 3: score_keys(s, 3, q, row, groups, D); break;
+#if GEMM_MR > 4
+    case 5: score_keys(s, 5, q, row, groups, D); break;
+    case 6: score_keys(s, 6, q, row, groups, D); break;
+#endif
     default: score_keys(s, 4, q, row, groups, D); break;
     }
 }
@@ -78,16 +82,23 @@ static inline void few_scores(const fused_tile *t, float *s, const float *left)
     }
 }
 
-/* o += w values of m queries and `count` vectors of columns, of which there are as many. */
-VF_INLINE void mix_vectors(int64_t m, const int count, const gemm_tile *t)
+/* o += w values of m queries and as many vectors of columns as t has, at most `count`. */
+VF_INLINE void mix_vectors(const int m, const int count, const gemm_tile *t)
+{
+    gemm_tile_body(m, m * count > GEMM_ACC ? 1 : count, LD, 1, GEMM_B_NEAR, t);
+}
+
+VF_INLINE void mix_rows(int64_t m, const int count, const gemm_tile *t)
 {
     switch (m) {
-    case 1: gemm_tile_body(1, count, LD, 1, GEMM_B_NEAR, t); break;
-    case 2: gemm_tile_body(2, count, LD, 1, GEMM_B_NEAR, t); break;
-    case 3: gemm_tile_body(3, count, LD, 1, GEMM_B_NEAR, t); break;
-    default:
-        gemm_tile_body(4, 4 * count > GEMM_ACC ? 1 : count, LD, 1, GEMM_B_NEAR, t);
-        break; /* for the compiler: it is never more */
+    case 1: mix_vectors(1, count, t); break;
+    case 2: mix_vectors(2, count, t); break;
+    case 3: mix_vectors(3, count, t); break;
+#if GEMM_MR > 4
+    case 5: mix_vectors(5, count, t); break;
+    case 6: mix_vectors(6, count, t); break;
+#endif
+    default: mix_vectors(4, count, t); break;
     }
 }
 
@@ -111,20 +122,21 @@ static inline void few_values(const fused_tile *t, float *o, int64_t o_row, cons
     const int64_t Dv = t->p->Dv;
     gemm_tile g = {.c_row = o_row, .a = w + y->lo, .b_row = t->p->v.t, .b_panel = NR, .k = y->hi - y->lo, .add = true};
     for (int64_t d = 0; d < Dv; d += g.cols) {
+        int64_t most = GEMM_ACC / t->n, left = (Dv - d) / VF_LANES, count = left < most ? left : most;
+        count = !finite ? 1 : count >= 8 ? 8 : count >= 4 ? 4 : count >= 2 ? 2 : 1;
         g.c = o + d;
         g.b = first + d;
-        g.cols = VF_LANES;
-        if (!finite) {
+        g.cols = count * VF_LANES;
+        if (!finite)
             mix_seen_vector(t->n, &g);
-        } else if (t->n == 1 && d + 8 * VF_LANES <= Dv) {
-            g.cols = 8 * VF_LANES;
-            gemm_tile_body(1, 8, LD, 1, GEMM_B_NEAR, &g);
-        } else if (t->n * 4 <= GEMM_ACC && d + 4 * VF_LANES <= Dv) {
-            g.cols = 4 * VF_LANES;
-            mix_vectors(t->n, 4, &g);
-        } else {
-            mix_vectors(t->n, 1, &g);
-        }
+        else if (count == 8)
+            mix_rows(t->n, 8, &g);
+        else if (count == 4)
+            mix_rows(t->n, 4, &g);
+        else if (count == 2)
+            mix_rows(t->n, 2, &g);
+        else
+            mix_rows(t->n, 1, &g);
     }
 }
 
