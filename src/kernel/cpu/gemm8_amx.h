@@ -26,6 +26,7 @@ typedef struct tile8 {
 static inline void begin_block(int64_t rows)
 {
     tile_config c = {.palette = 1};
+    if (rows <= FEW) return;
     for (int i = 0; i < 8; i++) c.bytes[i] = LINE;
     for (int i = 0; i < 8; i++) c.rows[i] = (uint8_t)(i < 6 ? rows : DEPTH / 4);
     _tile_loadconfig(&c);
