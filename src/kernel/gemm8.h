@@ -21,7 +21,7 @@ typedef struct att_gemm8_block {
     const int16_t *a;      /* row m at m * a_row, as quantise leaves it; one row more may be read */
     int64_t a_row;
     const float *step;  /* [rows] */
-    const int8_t *b;    /* panel j at j * nr * k, as pack leaves it */
+    const int8_t *b;    /* panel j at j * (head + nr * k), as pack leaves it */
     const float *scale; /* of the block's columns */
     bool add;           /* c += */
     const float *bias;  /* of the block's columns; may be NULL */
@@ -32,8 +32,10 @@ typedef struct att_gemm8_block {
 typedef struct att_gemm8_kernels {
     int64_t mr, nr; /* the micro-tile of c */
     int64_t depth;  /* K is filled up with zeros to a multiple of it */
-    /* A panel's k rows of nr weights to where the products want them: nr * k bytes; k a multiple of depth. */
-    void (*pack)(int8_t *dst, const int8_t *w, int64_t k);
+    int64_t head;   /* bytes before a panel's weights */
+    /* Rows k0 .. k0 + k - 1 of a panel, nr weights each, to where the products want them; from k0 = 0 on, in order, k0
+     * and k multiples of depth. */
+    void (*pack)(int8_t *panel, const int8_t *w, int64_t k0, int64_t k);
     int8_t (*weight)(const int8_t *panel, int64_t k, int64_t j);
     /* x, a row of K values `stride` apart, rounded; q has room for K values, and for up to 64 in all. Returns the step.
      * A row that is not finite has the step NaN. */

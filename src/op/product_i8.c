@@ -68,7 +68,7 @@ static void multiply_tile(void *ctx, int64_t tile, int worker)
                            .a = p->rounded + row * p->a_row,
                            .a_row = p->a_row,
                            .step = p->step + row,
-                           .b = (const int8_t *)p->b->data + n0 * k,
+                           .b = (const int8_t *)p->b->data + n0 / nr * (p->kernels->head + nr * k),
                            .scale = p->b->scale + n0,
                            .add = p->desc->accumulate != 0,
                            .bias = p->bias->data ? (const float *)p->bias->data + n0 * p->bias->stride[0] : NULL,

@@ -20,10 +20,10 @@ typedef struct packing {
     int64_t K, N, nr;
 } packing;
 
-/* Rows of a panel of 8 bits. */
-static int64_t depth8(const att_gemm8_kernels *g, int64_t K)
+/* Bytes of a panel of 8 bits. */
+static int64_t panel_bytes(const att_gemm8_kernels *g, int64_t nr, int64_t K)
 {
-    return g->block ? att_ceil_div(K, g->depth) * g->depth : K;
+    return g->block ? g->head + att_ceil_div(K, g->depth) * g->depth * nr : K * nr;
 }
 
 static int64_t panel_width(const att_exec *exec, int64_t N)
@@ -34,11 +34,14 @@ static int64_t panel_width(const att_exec *exec, int64_t N)
 
 size_t att_product_pack_as_bytes(const att_exec *exec, att_dtype dtype, int64_t K, int64_t N)
 {
-    int64_t nr = panel_width(exec, N);
-    size_t columns = (size_t)(att_ceil_div(N, nr) * nr);
-    size_t scales = dtype == ATT_I8 ? att_round_up(columns * sizeof(float), ATT_ALIGN) : 0;
-    size_t rows = (size_t)(dtype == ATT_I8 ? depth8(&att_kernels_for(exec)->gemm8, K) : K);
-    return scales + att_round_up(rows * columns * att_dtype_bytes(dtype), sizeof(float));
+    const int64_t nr = panel_width(exec, N), panels = att_ceil_div(N, nr);
+    const size_t columns = (size_t)(panels * nr);
+    size_t bytes = (size_t)K * columns * att_dtype_bytes(dtype), scales = 0;
+    if (dtype == ATT_I8) {
+        scales = att_round_up(columns * sizeof(float), ATT_ALIGN);
+        bytes = (size_t)(panels * panel_bytes(&att_kernels_for(exec)->gemm8, nr, K));
+    }
+    return scales + att_round_up(bytes, sizeof(float));
 }
 
 size_t att_product_pack_bytes(const att_exec *exec, int64_t K, int64_t N)
@@ -104,18 +107,20 @@ static void pack_i8(const packing *p, int64_t n)
 {
     float rows[STEP_K * MOST_NR], inverse[MOST_NR], *scale = p->out->scale + n;
     int8_t weights[STEP_K * MOST_NR];
-    const int64_t nr = p->nr, depth = depth8(p->gemm8, p->K);
-    int8_t *dst = (int8_t *)p->out->data + n * depth;
+    const int64_t nr = p->nr, depth = att_ceil_div(p->K, p->gemm8->depth) * p->gemm8->depth;
+    int8_t *panel = (int8_t *)p->out->data + n / nr * panel_bytes(p->gemm8, nr, p->K);
     panel_scales(p, rows, scale, n);
     for (int64_t j = 0; j < nr; j++) inverse[j] = inverse_of(scale[j]);
-    for (int64_t k = 0; k < p->K; k += STEP_K) {
+    int64_t k = 0;
+    do { /* once even for K = 0: a panel may have a head */
         int64_t count = att_min64(STEP_K, p->K - k), whole = att_min64(STEP_K, depth - k);
         bring(p, rows, n, k, count);
         for (int64_t i = 0; i < count; i++)
             for (int64_t j = 0; j < nr; j++) weights[i * nr + j] = rounded(rows[i * nr + j], inverse[j]);
         memset(weights + count * nr, 0, (size_t)((whole - count) * nr));
-        p->gemm8->pack(dst + k * nr, weights, whole);
-    }
+        p->gemm8->pack(panel, weights, k, whole);
+        k += STEP_K;
+    } while (k < p->K);
 }
 
 static void pack_panel(void *ctx, int64_t tile, int worker)
@@ -207,7 +212,7 @@ void att_product_packed_column(const att_packed *packed, int64_t n, float *out)
                 out[k] = packed->scale[n] * ((const int8_t *)packed->data)[k * nr + j];
                 break;
             }
-            const int8_t *panel = (const int8_t *)packed->data + first * depth8(gemm8, K);
+            const int8_t *panel = (const int8_t *)packed->data + first / nr * panel_bytes(gemm8, nr, K);
             out[k] = packed->scale[n] * gemm8->weight(panel, k, j);
         }
         }

@@ -30,6 +30,7 @@ static const weight_case cases[] = {
     {0, 5, 3, false, false, false, {0}},
     {4, 0, 3, false, false, false, {0}},
     {4, 9, 0, true, false, false, {.activation = ATT_ACT_SIGMOID}},
+    {1, 40, 0, true, false, false, {0}},
 };
 enum { CASES = sizeof cases / sizeof *cases };
 

@@ -88,7 +88,7 @@ static void block(const att_gemm8_block *g)
                        .k = g->k,
                        .step = g->step + row,
                        .scale = g->scale + n,
-                       .b = g->b + n * g->k};
+                       .b = g->b + n / NR * (HEAD + NR * g->k) + HEAD};
             ask_for(&t, i, tiles);
             tile(m, dense, &t);
             put(g, row, m, n, g->cols - n < NR ? g->cols - n : NR, dense);
@@ -100,6 +100,12 @@ static void block(const att_gemm8_block *g)
 void ATT_VARIANT(att_register_gemm8)(att_gemm8_kernels *t);
 void ATT_VARIANT(att_register_gemm8)(att_gemm8_kernels *t)
 {
-    *t = (att_gemm8_kernels){
-        .mr = MR, .nr = NR, .depth = DEPTH, .pack = pack, .weight = weight, .quantise = quantise, .block = block};
+    *t = (att_gemm8_kernels){.mr = MR,
+                             .nr = NR,
+                             .depth = DEPTH,
+                             .head = HEAD,
+                             .pack = pack,
+                             .weight = weight,
+                             .quantise = quantise,
+                             .block = block};
 }

@@ -11,7 +11,7 @@
 #include "kernel/cpu/tiles_amx.h"
 #include "kernel/gemm8.h"
 
-enum { MR = 16, NR = 32, DEPTH = 64, ROW = 4 * NR /* bytes of a row of a panel */, FEW = 2 };
+enum { MR = 16, NR = 32, DEPTH = 64, ROW = 4 * NR /* bytes of a row of a panel */, HEAD = ROW, FEW = 2 };
 
 typedef struct tile8 {
     const int16_t *a;
@@ -46,16 +46,23 @@ VF_INLINE void store_rounded(int16_t *q, int64_t k, vf x)
     _mm_storeu_si128((__m128i *)(void *)(step + DEPTH), _mm512_cvtepi32_epi8(_mm512_srai_epi32(whole, 8)));
 }
 
-static void pack(int8_t *dst, const int8_t *w, int64_t k)
+static void pack(int8_t *panel, const int8_t *w, int64_t k0, int64_t k)
 {
+    int8_t *dst = panel + HEAD + k0 * NR;
+    int32_t sum[NR] = {0};
+    if (k0 > 0) memcpy(sum, panel, sizeof sum);
     for (; k > 0; k -= 4, w += 4 * NR)
         for (int64_t j = 0; j < NR; j++)
-            for (int64_t i = 0; i < 4; i++) *dst++ = w[i * NR + j];
+            for (int64_t i = 0; i < 4; i++) {
+                *dst++ = w[i * NR + j];
+                sum[j] += 128 * w[i * NR + j];
+            }
+    memcpy(panel, sum, sizeof sum);
 }
 
 static int8_t weight(const int8_t *panel, int64_t k, int64_t j)
 {
-    return panel[k / 4 * ROW + j * 4 + k % 4];
+    return panel[HEAD + k / 4 * ROW + j * 4 + k % 4];
 }
 
 VF_INLINE void put_sums(float *c, __m512i low, __m512i high, __m512 factor)
@@ -113,13 +120,11 @@ VF_INLINE __m512i dot_fours(__m512i sum, __m512i a, __m512i w)
     return sum;
 }
 
-/* One row of a panel: sums[i][0 .. 1] of l, [2 .. 3] of u of row i; [m][0 .. 1] of what is too much: the instruction
- * takes bytes without sign on the left, so u + 128. */
+/* One row of a panel: sums[i][0 .. 1] of l, [2 .. 3] of u of row i. The instruction takes bytes without sign on the
+ * left, so u + 128: the panel's head is what is then too much. */
 VF_INLINE void add_fours(const int m, __m512i (*sums)[4], const int8_t *a, int64_t a_row, const int8_t *b)
 {
     const __m512i bias = _mm512_set1_epi8(-128), w[2] = {_mm512_loadu_si512(b), _mm512_loadu_si512(b + LINE)};
-#pragma GCC unroll 2
-    for (int v = 0; v < 2; v++) sums[m][v] = dot_fours(sums[m][v], bias, w[v]);
 #pragma GCC unroll 4
     for (int i = 0; i < m; i++) {
         const __m512i l = four(a + i * a_row), u = _mm512_xor_si512(four(a + i * a_row + DEPTH), bias);
@@ -131,38 +136,41 @@ VF_INLINE void add_fours(const int m, __m512i (*sums)[4], const int8_t *a, int64
     }
 }
 
-/* m rows; m is a constant after inlining. Two sets of sums take turns, so that none waits for the sum before. */
+/* m rows; m is a constant after inlining. Several sets of sums take turns, so that none waits for the sum before. */
 VF_INLINE void few_rows(const int m, float *c, const tile8 *t)
 {
-    __m512i sums[2 * (FEW + 1)][4];
+    enum { SETS = 4 };
+    __m512i sums[SETS][4];
+    const int sets = SETS / m;
     const int64_t a_row = t->a_row * (int64_t)sizeof *t->a;
     const int8_t *b = t->b;
     const char *ask = t->ask;
 #pragma GCC unroll 16
-    for (int i = 0; i < 2 * (m + 1); i++)
+    for (int i = 0; i < sets * m; i++)
 #pragma GCC unroll 4
         for (int v = 0; v < 4; v++) sums[i][v] = _mm512_setzero_si512();
     for (int64_t k = 0; k < t->k; k += DEPTH) {
         const int8_t *a = (const int8_t *)(t->a + k);
-        for (int n = 0; n < DEPTH / 4; n += 2)
-#pragma GCC unroll 2
-            for (int s = 0; s < 2; s++, a += 4, b += ROW) {
+        for (int n = 0; n < DEPTH / 4; n += sets)
+#pragma GCC unroll 4
+            for (int s = 0; s < sets; s++, a += 4, b += ROW) {
                 __builtin_prefetch(ask);
                 __builtin_prefetch(ask + t->ask_step);
                 ask += 2 * t->ask_step;
-                add_fours(m, sums + s * (m + 1), a, a_row, b);
+                add_fours(m, sums + s * m, a, a_row, b);
             }
     }
 #pragma GCC unroll 16
-    for (int i = m + 1; i < 2 * (m + 1); i++)
+    for (int i = m; i < sets * m; i++)
 #pragma GCC unroll 4
-        for (int v = 0; v < 4; v++) sums[i - m - 1][v] = _mm512_add_epi32(sums[i - m - 1][v], sums[i][v]);
+        for (int v = 0; v < 4; v++) sums[i % m][v] = _mm512_add_epi32(sums[i % m][v], sums[i][v]);
 #pragma GCC unroll 4
     for (int i = 0; i < m; i++)
 #pragma GCC unroll 2
         for (int v = 0; v < 2; v++) {
             __m512 factor = _mm512_mul_ps(_mm512_set1_ps(t->step[i]), _mm512_loadu_ps(t->scale + v * VF_LANES));
-            put_sums(c + i * NR + v * VF_LANES, sums[i][v], _mm512_sub_epi32(sums[i][2 + v], sums[m][v]), factor);
+            __m512i high = _mm512_sub_epi32(sums[i][2 + v], _mm512_loadu_si512(t->b - HEAD + v * LINE));
+            put_sums(c + i * NR + v * VF_LANES, sums[i][v], high, factor);
         }
 }
 

@@ -18,7 +18,13 @@
 #else
 #define GEMM8_MR 4
 #endif
-enum { MR = GEMM8_MR, NV = 2, NR = NV * VF_LANES, DEPTH = 2 }; /* NV of a row of words: all, and the odd columns */
+enum {
+    MR = GEMM8_MR,
+    NV = 2,
+    NR = NV * VF_LANES,
+    DEPTH = 2,
+    HEAD = 0
+}; /* NV of a row of words: all, and the odd columns */
 
 static inline void begin_block(int64_t rows)
 {
@@ -32,9 +38,10 @@ VF_INLINE void store_rounded(int16_t *q, int64_t k, vf x)
     vf_store_i16(q + k, x);
 }
 
-static void pack(int8_t *dst, const int8_t *w, int64_t k)
+static void pack(int8_t *panel, const int8_t *w, int64_t k0, int64_t k)
 {
     const int8_t *odd = w + NR / 2;
+    int8_t *dst = panel + k0 * NR;
     for (; k > 0; k -= 2, w += 2 * NR, odd += 2 * NR)
         for (int64_t j = 0; j < NR / 2; j++)
             for (int64_t i = 0; i < 2; i++, dst += sizeof(int16_t)) {
