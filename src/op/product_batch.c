@@ -68,7 +68,7 @@ att_status att_product_batch(const att_product_desc *desc, const att_exec *exec,
     att_view c0 = att_view_at(c, 0, 0), a0 = att_view_at(a, 0, 0), b0 = att_view_at(b, 0, 0);
     ATT_TRY(att_product_check(desc, &c0, &a0, &b0, bias));
     ATT_TRY(att_product_batch_workspace(exec, B, c0.dim[0], c0.dim[1], a0.dim[1], &bytes));
-    if (c->dtype == ATT_F32) ATT_TRY(att_product_need(workspace, bytes));
+    if (c->dtype == ATT_F32 && c0.dim[0] > 0 && c0.dim[1] > 0) ATT_TRY(att_product_need(workspace, bytes));
     if (!by_products(B, att_threads(exec))) {
         for (int64_t i = 0; i < B; i++) ATT_TRY(one_product(&p, exec, i, workspace));
         return ATT_OK;

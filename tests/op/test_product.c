@@ -480,8 +480,12 @@ static void test_refusals(void **state)
                    "packed for ref, expected portable");
     assert_refused(att_product_pack(&exec, &packed, &bv, (att_span){.data = b, .bytes = 8}), ATT_E_WORKSPACE,
                    "8 bytes");
+    att_view empty = att_view_2d(c, ATT_F32, 0, 5), no_rows = att_view_2d(a, ATT_F32, 0, 4);
+    att_view empty_batch = att_view_3d(c, ATT_F32, 1, 0, 5), no_rows_batch = att_view_3d(a, ATT_F32, 1, 0, 4);
     att_view ab = att_view_3d(a, ATT_F32, 1, 3, 4), bb = att_view_3d(b, ATT_F32, 1, 4, 5);
     att_view cb = att_view_3d(c, ATT_F32, 1, 3, 5), two = att_view_3d(a, ATT_F32, 2, 3, 2);
+    assert_ok(att_product(NULL, &exec, &empty, &no_rows, &bv, NULL, (att_span){0})); /* needs no workspace */
+    assert_ok(att_product_batch(NULL, &exec, &empty_batch, &no_rows_batch, &bb, NULL, (att_span){0}));
     assert_refused(att_product_batch(NULL, &exec, &cb, &av, &bb, NULL, w), ATT_E_SHAPE,
                    "a has 2 dimensions, expected 3");
     assert_refused(att_product_batch(NULL, &exec, &cb, &two, &bb, NULL, w), ATT_E_SHAPE, "a has 2 entries, expected 1");

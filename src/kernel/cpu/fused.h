@@ -234,6 +234,22 @@ static inline int64_t room_floats(const att_attention_problem *p)
     return p->dtype == ATT_F32 && p->kv_dtype == ATT_F32 ? 0 : most * lanes_up(width);
 }
 
+/* A micro-tile of m rows and `width` columns whose weights of 0 must not meet what they would be multiplied with: b
+ * holds NaN or Inf that some rows may not see. The bits are those of gemm_tile_body. */
+static inline void times_seen(int64_t m, int64_t a_i, int64_t a_k, int64_t width, const gemm_tile *t)
+{
+    for (int64_t r = 0; r < m; r++)
+        for (int64_t v = 0; v < width; v += VF_LANES) {
+            vf sum = vf_zero();
+            for (int64_t k = 0; k < t->k; k++) {
+                float w = t->a[r * a_i + k * a_k];
+                if (w != 0) sum = vf_fma(vf_set1(w), vf_load(t->b + k * t->b_row + v), sum);
+            }
+            float *c = t->c + r * t->c_row + v;
+            vf_store(c, vf_add(vf_load(c), sum));
+        }
+}
+
 /* Rows at .. at + n - 1 of a gradient += factor sum. */
 static inline void add_rows(const att_grid *g, int64_t b, int64_t h, int64_t at, int64_t n, int64_t D, const float *sum,
                             int64_t width, float factor)

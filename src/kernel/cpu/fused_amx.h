@@ -329,9 +329,8 @@ static inline void score_products(const operands *x, const fused_tile *t, float 
     score_tiles(t, dp, x->d_o, x->values, t->p->Dv, PARTS, 1);
 }
 
-/* Weights as a right operand: panel c of 32 keys, step k of queries and a part at ((c * QUERY_STEPS + k) * PARTS +
- * part)
- * * STEP. */
+/* Weights as a right operand: panel c of 32 keys, step k of queries and a part lie STEP * ((c * QUERY_STEPS + k) * PARTS
+ * + part) on. */
 static inline void pack_right_weights(uint16_t *dst, const fused_tile *t, const float *w)
 {
     for (int64_t c = t->lo; c < t->hi; c += TILE)

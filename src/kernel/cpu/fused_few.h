@@ -102,17 +102,6 @@ VF_INLINE void mix_rows(int64_t m, const int count, const gemm_tile *t)
     }
 }
 
-/* One vector of columns, where values may be NaN or Inf that a weight of 0 must not meet. */
-static inline void mix_seen_vector(int64_t m, const gemm_tile *t)
-{
-    for (int64_t r = 0; r < m; r++) {
-        vf sum = vf_zero();
-        for (int64_t k = 0; k < t->k; k++)
-            if (t->a[r * LD + k] != 0) sum = vf_fma(vf_set1(t->a[r * LD + k]), vf_load(t->b + k * t->b_row), sum);
-        vf_store(t->c + r * t->c_row, vf_add(vf_load(t->c + r * t->c_row), sum));
-    }
-}
-
 /* o(n,o_row) += w values on the visible keys. */
 static inline void few_values(const fused_tile *t, float *o, int64_t o_row, const float *w, bool finite)
 {
@@ -123,12 +112,12 @@ static inline void few_values(const fused_tile *t, float *o, int64_t o_row, cons
     gemm_tile g = {.c_row = o_row, .a = w + y->lo, .b_row = t->p->v.t, .b_panel = NR, .k = y->hi - y->lo, .add = true};
     for (int64_t d = 0; d < Dv; d += g.cols) {
         int64_t most = GEMM_ACC / t->n, left = (Dv - d) / VF_LANES, count = left < most ? left : most;
-        count = !finite ? 1 : count >= 8 ? 8 : count >= 4 ? 4 : count >= 2 ? 2 : 1;
+        count = count >= 8 ? 8 : count >= 4 ? 4 : count >= 2 ? 2 : 1;
         g.c = o + d;
         g.b = first + d;
         g.cols = count * VF_LANES;
         if (!finite)
-            mix_seen_vector(t->n, &g);
+            times_seen(t->n, LD, 1, g.cols, &g);
         else if (count == 8)
             mix_rows(t->n, 8, &g);
         else if (count == 4)

@@ -86,22 +86,6 @@ static inline void transposed_times(int64_t m, const gemm_tile *t)
     gemm_tile_rows_of(m, GEMM_NV, 1, LD, GEMM_B_NEAR, t);
 }
 
-/* The same, where a weight of 0 must not meet what it would be multiplied with: b holds NaN or Inf that some rows may
- * not see. The bits are those of the fast way. */
-static inline void times_seen(int64_t m, int64_t a_i, int64_t a_k, const gemm_tile *t)
-{
-    for (int64_t r = 0; r < m; r++)
-        for (int64_t v = 0; v < NR; v += VF_LANES) {
-            vf sum = vf_zero();
-            for (int64_t k = 0; k < t->k; k++) {
-                float w = t->a[r * a_i + k * a_k];
-                if (w != 0) sum = vf_fma(vf_set1(w), vf_load(t->b + k * t->b_row + v), sum);
-            }
-            float *c = t->c + r * t->c_row + v;
-            vf_store(c, vf_add(vf_load(c), sum));
-        }
-}
-
 /* s(n,LD) = left . right^T on what is visible; `right` is packed by pack_transposed. */
 static inline void score_product(const fused_tile *t, float *s, const float *left, const float *right, int64_t D)
 {
@@ -132,7 +116,7 @@ static inline void weigh(const fused_tile *t, float *c, int64_t c_row, const flo
             g.a = w + y->row * LD + y->lo;
             g.b = right + (v * KEYS + y->lo) * NR;
             g.k = y->hi - y->lo;
-            finite ? times(y->rows, &g) : times_seen(y->rows, LD, 1, &g);
+            finite ? times(y->rows, &g) : times_seen(y->rows, LD, 1, NR, &g);
         }
     }
 }
@@ -151,7 +135,7 @@ static inline void weigh_transposed(const fused_tile *t, float *c, int64_t c_row
         for (int64_t v = 0; to > from && v < panels(width); v++) {
             g.c = c + at * c_row + v * NR;
             g.b = right + (v * SUB + from) * NR;
-            finite ? transposed_times(m, &g) : times_seen(m, 1, LD, &g);
+            finite ? transposed_times(m, &g) : times_seen(m, 1, LD, NR, &g);
         }
         at += m;
     }
