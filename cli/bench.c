@@ -9,7 +9,7 @@
 
 #include "commands.h"
 
-static const char *const isas[] = {"best", "ref", "portable", "avx2", "avx512", "avx512vnni", "amx", NULL};
+static const char *const isas[] = {"best", "ref", "portable", "avx2", "avx512", "avx512vnni", "avx512bf16", "amx", NULL};
 
 static bench_request set = {.runs = 7};
 static int isa;
@@ -25,7 +25,7 @@ static const cli_option options[] = {
     {"prepared",    0, CLI_FLAG,   &set.prepared,    NULL,    "additive: keys prepared beforehand, as for a decoder's steps"},
     {"transpose-a", 0, CLI_FLAG,   &set.transpose_a, NULL,    "product: a lies transposed"},
     {"transpose-b", 0, CLI_FLAG,   &set.transpose_b, NULL,    "product: b lies transposed"},
-    {"bfloat16",    0, CLI_FLAG,   &set.bfloat16,    NULL,    "product, train: on units for bfloat16 where the machine has them"},
+    {"bfloat16",    0, CLI_FLAG,   &set.bfloat16,    NULL,    "product, train: in bfloat16 where the machine has instructions for it"},
     {"packed",      0, CLI_FLAG,   &set.packed,      NULL,    "product: b packed beforehand, as weights are"},
     {"weights",     0, CLI_CHOICE, &set.weights,     "NAME",  "product: of b, packed beforehand; translate, generate: of the model", .choices = cli_weights_names},
     {"model",       0, CLI_CHOICE, &set.model,       "NAME",  "train: the model", .choices = bench_models},

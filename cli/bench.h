@@ -56,8 +56,12 @@ att_status bench_time(const bench_request *r, att_status (*call)(void *ctx), voi
  * and are left as they are. All at least 1. */
 int bench_shape(const bench_request *r, const char *usual, const char *letters, int n, int optional, int64_t *size);
 
-/* The limit of `flops` operations on `bytes` of memory: multiply-adds (with 8-bit weights those of 16-bit integers), or
- * reading where that takes longer; sets the result's first rate to match. */
+/* The multiply-adds that such work is made of: float32's, with 8-bit weights pairs of 16-bit integers, with bfloat16
+ * AVX512_BF16's where that is what multiplies. */
+att_status bench_multiply_add(const bench_request *r, bench_limit *out);
+
+/* The limit of `flops` operations on `bytes` of memory: multiply-adds, or reading where that takes longer;
+ * sets the result's first rate to match. */
 att_status bench_roofline(const bench_request *r, double flops, double bytes, bench_result *out);
 
 /* Zeroed memory aligned to 64 bytes that lives as long as the process's run of one measurement. */

@@ -63,18 +63,30 @@ int bench_shape(const bench_request *r, const char *usual, const char *letters, 
     return CLI_DONE;
 }
 
+att_status bench_multiply_add(const bench_request *r, bench_limit *out)
+{
+    const att_isa machine = att_isa_detect(), isa = r->exec.isa && r->exec.isa < machine ? r->exec.isa : machine;
+    if (cli_weights(r->weights) == ATT_I8) {
+        out->name = "16-bit multiply-add";
+        return att_measure_i16(&r->exec, &out->rate);
+    }
+    if (r->bfloat16 && isa == ATT_ISA_AVX512_BF16) { /* what AMX could do is not measured */
+        out->name = "bfloat16 multiply-add";
+        return att_measure_bf16(&r->exec, &out->rate);
+    }
+    out->name = "multiply-add";
+    return att_measure_fma(&r->exec, &out->rate);
+}
+
 att_status bench_roofline(const bench_request *r, double flops, double bytes, bench_result *out)
 {
-    bool whole = cli_weights(r->weights) == ATT_I8;
-    double fma, read, most = 512 << 20; /* more is read no faster or slower */
-    att_status st = whole ? att_measure_i16(&r->exec, &fma) : att_measure_fma(&r->exec, &fma);
+    double read, most = 512 << 20; /* more is read no faster or slower */
+    att_status st = bench_multiply_add(r, &out->limit);
     if (st == ATT_OK) st = att_measure_read(&r->exec, (size_t)fmin(bytes, most), &read);
     if (st != ATT_OK) return st;
-    bool reads = bytes / read > flops / fma;
+    bool reads = bytes / read > flops / out->limit.rate;
     double work = reads ? bytes : flops;
-    out->limit = reads   ? (bench_limit){"read", read}
-                 : whole ? (bench_limit){"16-bit multiply-add", fma}
-                         : (bench_limit){"multiply-add", fma};
+    if (reads) out->limit = (bench_limit){"read", read};
     out->rate[0] = (bench_rate){reads ? "gbps" : "gflops", reads ? "GB/s" : "GFLOP/s", work / out->ms * 1e-6};
     return ATT_OK;
 }

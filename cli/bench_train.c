@@ -54,7 +54,7 @@ static att_status train(const bench_request *r, trainee *t, bench_result *out)
     t->moments = bench_memory((size_t)att_params_elements(t->params) * 2 * sizeof *t->moments);
     for (uint64_t i = 0; i < 3; i++) t->ids[i] = random_ids(r, i + 1);
     st = bench_time(r, step, t, out);
-    if (st == ATT_OK) st = att_measure_fma(&r->exec, &out->limit.rate);
+    if (st == ATT_OK) st = bench_multiply_add(r, &out->limit);
     out->workspace_bytes = att_tape_bytes(t->tape);
     return st;
 }
@@ -74,7 +74,6 @@ int bench_train(const bench_request *asked, bench_result *out)
     snprintf(out->what, sizeof out->what, "%s, width %lld, batch %lld x %lld%s", t.model->name, (long long)r->width,
              (long long)r->batch, (long long)r->length, r->bfloat16 ? " bfloat16" : "");
     out->path = att_isa_name(r->exec.isa ? r->exec.isa : att_isa_detect());
-    out->limit.name = "multiply-add";
     out->rate[0] = (bench_rate){"gflops", "GFLOP/s", t.model->flops(r) / out->ms * 1e-6};
     out->rate[1] = (bench_rate){"tokens_per_s", "tokens/s", (double)(r->batch * r->length) / out->ms * 1e3};
     return CLI_DONE;

@@ -15,7 +15,8 @@ typedef enum att_isa {
     ATT_ISA_AVX2 = 3,        /* AVX2 + FMA + F16C                                      */
     ATT_ISA_AVX512 = 4,      /* AVX-512 F, BW, DQ, VL                                  */
     ATT_ISA_AVX512_VNNI = 5, /* and VNNI, for products with 8-bit weights: their bits are those of every level */
-    ATT_ISA_AMX = 6 /* and Intel's AMX: attention of bfloat16, products that may round to it or have 8-bit weights */
+    ATT_ISA_AVX512_BF16 = 6, /* and its bfloat16: attention of bfloat16, products that may round to it */
+    ATT_ISA_AMX = 7          /* the same on Intel's AMX, and products with 8-bit weights               */
 } att_isa;
 
 typedef struct att_exec {

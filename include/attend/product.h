@@ -21,7 +21,7 @@ typedef enum att_activation {
 typedef struct att_product_desc {
     int accumulate;            /* 0: c = ..., 1: c += ... */
     att_activation activation; /* applied to a b + bias; not with accumulate */
-    int bfloat16; /* 1: on units for bfloat16 where the machine has them (att_isa "amx"), see att_product */
+    int bfloat16; /* 1: on units for bfloat16 where the machine has them (att_isa "avx512bf16", "amx"), see att_product */
 } att_product_desc;
 
 /* A right operand b(K,N) rearranged for the kernels of one instruction set. Filled by att_product_pack. */
@@ -37,8 +37,8 @@ typedef struct att_packed {
  * float32 or float64 throughout; any strides (a transposed operand is a view); bias may be absent. c must not overlap
  * the inputs. Each element of c is one fixed-order sum over k: the same bits for any number of threads and any M, so
  * that a row of a batch equals that row alone. No allocation. K = 0 gives act(bias).
- * With desc->bfloat16 a large float32 product may run on the machine's matrix units: a and b are rounded to bfloat16 on
- * the way, relative errors of at most 2^-9 each, and summed in float32. The bits are the same for any number of
+ * With desc->bfloat16 a large float32 product may use the machine's instructions for bfloat16: a and b are rounded to
+ * it on the way, relative errors of at most 2^-9 each, and summed in float32. The bits are the same for any number of
  * threads, but whether it is done depends on the sizes and the machine. att_product_packed ignores it. Fails with
  * ATT_E_SHAPE, ATT_E_DTYPE, ATT_E_WORKSPACE. */
 ATT_API att_status att_product(const att_product_desc *desc, const att_exec *exec, const att_view *c, const att_view *a,

@@ -23,7 +23,7 @@ def get_num_threads() -> int:
 
 def set_isa(name: str) -> None:
     """Cap the instruction set: "best", "ref" (the readable reference), "portable", "avx2", "avx512",
-    "avx512vnni" or "amx"."""
+    "avx512vnni", "avx512bf16" or "amx"."""
     global _isa, _isa_name
     _isa, _isa_name = _core.isa_parse(name), name
 

@@ -48,6 +48,7 @@ typedef struct att_gemm_kernels {
                    int64_t rows, int64_t k);
     /* k rows of nr floats from b(k,cols), cols <= nr; zeros in the other columns. */
     void (*pack_b)(float *dst, const float *b, int64_t b_row, int64_t b_col, int64_t k, int64_t cols);
+    int64_t (*panels_at_once)(int64_t rows); /* that a tile of so many rows spans: best a block has a multiple of them */
     void (*block)(const att_gemm_block *block);
 } att_gemm_kernels;
 

@@ -1,5 +1,6 @@
-/* Dense products on matrix units: float32 operands rounded to bfloat16 on the way, sums in float32. The bits of an
- * element depend on its row of a, its column of b and k alone: not on M or N, tiles or threads. */
+/* Dense products by instructions for bfloat16, of vectors or matrix units: float32 operands are rounded to it on the
+ * way, sums are float32. The bits of an element depend on its row of a, its column of b and k alone: not on M or N,
+ * tiles or threads. */
 #ifndef ATT_KERNEL_GEMM_BF16_H
 #define ATT_KERNEL_GEMM_BF16_H
 
@@ -34,7 +35,7 @@ typedef struct att_bf16_kernels {
     void (*turn_a)(uint16_t *dst, const float *a, int64_t a_col, int64_t rows, int64_t k);
     /* A panel of b(k,cols), cols <= 32; zeros behind the last column and the last k. */
     void (*pack_b)(uint16_t *dst, const float *b, int64_t b_row, int64_t k, int64_t cols);
-    void (*block)(const att_bf16_block *block); /* NULL: this machine has no matrix units */
+    void (*block)(const att_bf16_block *block); /* NULL: this machine has no such instructions */
 } att_bf16_kernels;
 
 #endif

@@ -348,15 +348,17 @@ const char *att_attention_path(const att_attention_desc *desc, const att_exec *e
         [ATT_ISA_AVX2] = {"avx2 dot", "avx2 additive", "avx2 bias"},
         [ATT_ISA_AVX512] = {"avx512 dot", "avx512 additive", "avx512 bias"},
         [ATT_ISA_AVX512_VNNI] = {"avx512 dot", "avx512 additive", "avx512 bias"}, /* the same kernels */
+        [ATT_ISA_AVX512_BF16] = {"avx512 dot", "avx512 additive", "avx512 bias"},
         [ATT_ISA_AMX] = {"avx512 dot", "avx512 additive", "avx512 bias"},
     };
     static const char *const decode[] = {
         [ATT_ISA_PORTABLE] = "portable decode",  [ATT_ISA_AVX2] = "avx2 decode",  [ATT_ISA_AVX512] = "avx512 decode",
-        [ATT_ISA_AVX512_VNNI] = "avx512 decode", [ATT_ISA_AMX] = "avx512 decode",
+        [ATT_ISA_AVX512_VNNI] = "avx512 decode", [ATT_ISA_AVX512_BF16] = "avx512 decode", [ATT_ISA_AMX] = "avx512 decode",
     };
     att_attention_problem p;
     if (att_attention_check_in(desc, in, &p) != ATT_OK) return "none";
     if (att_decode_serves(&p, exec)) return decode[att_kernels_for(exec)->isa];
-    if (att_fused_serves(&p, exec) && att_fused_in_bf16(&p, exec)) return "amx dot";
+    if (att_fused_serves(&p, exec) && att_fused_in_bf16(&p, exec))
+        return att_kernels_for(exec)->isa == ATT_ISA_AMX ? "amx dot" : "avx512bf16 dot";
     return fused_for(&p, exec) || att_fused_serves(&p, exec) ? names[att_kernels_for(exec)->isa][p.desc.score] : "ref";
 }

@@ -23,6 +23,8 @@ void att_register_gemm_avx512(att_kernels *table);
 void att_register_gemm8_avx512(att_gemm8_kernels *t);
 void att_register_gemm8_avx512vnni(att_gemm8_kernels *t);
 void att_register_gemm8_amx(att_gemm8_kernels *t);
+void att_register_gemm_bf16_avx512bf16(att_bf16_kernels *t);
+void att_register_fused_forward_avx512bf16(att_fused_kernels *t);
 void att_register_gemm_bf16_amx(att_bf16_kernels *t);
 void att_register_fused_forward_amx(att_fused_kernels *t);
 void att_register_fused_backward_amx(att_fused_kernels *t);
@@ -123,14 +125,18 @@ static bool may_use_tiles(void)
 
 static att_isa with_vnni(void)
 {
+#if defined(ATT_HAVE_BF16)
+    if (!__builtin_cpu_supports("avx512bf16")) return ATT_ISA_AVX512_VNNI;
 #if defined(ATT_HAVE_AMX)
     unsigned a, b, c, d;
-    enum { AVX512_BF16 = 1u << 5, AMX_BF16 = 1u << 22, AMX_TILE = 1u << 24, AMX_INT8 = 1u << 25 };
-    bool rounds = __get_cpuid_count(7, 1, &a, &b, &c, &d) && (a & AVX512_BF16);
+    enum { AMX_BF16 = 1u << 22, AMX_TILE = 1u << 24, AMX_INT8 = 1u << 25 };
     bool has_units = __get_cpuid_count(7, 0, &a, &b, &c, &d) && (d & AMX_BF16) && (d & AMX_INT8) && (d & AMX_TILE);
-    if (rounds && has_units && may_use_tiles()) return ATT_ISA_AMX;
+    if (has_units && may_use_tiles()) return ATT_ISA_AMX;
 #endif
+    return ATT_ISA_AVX512_BF16;
+#else
     return ATT_ISA_AVX512_VNNI;
+#endif
 }
 
 att_isa att_isa_detect(void)
@@ -157,6 +163,15 @@ static void build(void)
     if (machine >= ATT_ISA_AVX2) register_avx2(&tables[ATT_ISA_AVX2]);
     if (machine >= ATT_ISA_AVX512) register_avx512(&tables[ATT_ISA_AVX512]);
     if (machine >= ATT_ISA_AVX512_VNNI) register_avx512vnni(&tables[ATT_ISA_AVX512_VNNI]);
+#if defined(ATT_HAVE_BF16)
+    if (machine >= ATT_ISA_AVX512_BF16) {
+        att_kernels *t = &tables[ATT_ISA_AVX512_BF16];
+        register_avx512vnni(t);
+        t->fused_bf16 = t->fused;
+        att_register_gemm_bf16_avx512bf16(&t->bf16);
+        att_register_fused_forward_avx512bf16(&t->fused_bf16);
+    }
+#endif
 #if defined(ATT_HAVE_AMX)
     if (machine >= ATT_ISA_AMX) {
         register_avx512vnni(&tables[ATT_ISA_AMX]);
@@ -179,7 +194,7 @@ const att_kernels *att_kernels_for(const att_exec *exec)
     return &tables[wanted < machine ? wanted : machine];
 }
 
-static const char *const isa_names[] = {"best", "ref", "portable", "avx2", "avx512", "avx512vnni", "amx"};
+static const char *const isa_names[] = {"best", "ref", "portable", "avx2", "avx512", "avx512vnni", "avx512bf16", "amx"};
 
 const char *att_isa_name(att_isa isa)
 {
@@ -193,5 +208,5 @@ att_status att_isa_parse(const char *name, att_isa *isa)
             *isa = (att_isa)i;
             return ATT_OK;
         }
-    return att_fail(ATT_E_VALUE, "isa: '%s', expected best, ref, portable, avx2, avx512, avx512vnni or amx", name);
+    return att_fail(ATT_E_VALUE, "isa: '%s', expected best, ref, portable, avx2, avx512, avx512vnni, avx512bf16 or amx", name);
 }

@@ -25,7 +25,7 @@ typedef struct product {
     bool half;          /* they are bfloat16 */
     int64_t row_stride, panel_stride;
     bool direct; /* panels is b itself, not packed */
-    int64_t row_tiles, col_tiles;
+    int64_t row_tiles, col_tiles, unit; /* a column tile has a multiple of `unit` panels */
 } product;
 
 static int64_t scratch_floats(const att_gemm_kernels *g)
@@ -105,8 +105,9 @@ static void multiply_tile(void *ctx, int64_t tile, int worker)
     const att_gemm_kernels *gemm = p->terms.gemm;
     const int64_t nr = gemm->nr, row_tile = tile / p->col_tiles, col_tile = tile % p->col_tiles;
     const int64_t row = att_part_start(p->M, p->row_tiles, row_tile), panels = att_ceil_div(p->n_hi - p->n_lo, nr);
-    const int64_t j0 = att_part_start(panels, p->col_tiles, col_tile),
-                  j1 = att_part_start(panels, p->col_tiles, col_tile + 1);
+    const int64_t units = att_ceil_div(panels, p->unit);
+    const int64_t j0 = att_part_start(units, p->col_tiles, col_tile) * p->unit;
+    const int64_t j1 = att_min64(panels, att_part_start(units, p->col_tiles, col_tile + 1) * p->unit);
     const int64_t n0 = p->n_lo + j0 * nr, n1 = att_min64(p->n_lo + j1 * nr, p->n_hi);
     const int64_t whole = p->direct ? n0 + (n1 - n0) / nr * nr : n1; /* b itself has no zeros behind its last column */
     float *scratch = p->scratch + worker * scratch_floats(gemm), *ragged = scratch + gemm->a_floats;
@@ -141,13 +142,16 @@ static void multiply_tile(void *ctx, int64_t tile, int worker)
  * whole number for each thread. */
 static void cut(product *p, const att_exec *exec)
 {
-    int64_t panels = att_ceil_div(p->n_hi - p->n_lo, p->terms.gemm->nr), threads = att_threads(exec);
+    int64_t panels = att_ceil_div(p->n_hi - p->n_lo, p->terms.gemm->nr), threads = att_threads(exec), units;
     p->row_tiles = att_ceil_div(p->M, p->terms.gemm->mc);
     if (p->row_tiles >= threads) p->row_tiles = att_min64(p->M, att_ceil_div(p->row_tiles, threads) * threads);
     int64_t wanted = att_ceil_div(threads * ATT_TILES_PER_THREAD, p->row_tiles);
     int64_t tiles = att_min64(wanted, att_ceil_div(panels * p->terms.gemm->nr, WIDE_COLUMNS));
     if (p->row_tiles < threads) tiles = att_ceil_div(tiles, threads) * threads;
-    p->col_tiles = threads == 1 ? 1 : att_min64(panels, tiles);
+    p->unit = p->terms.gemm->panels_at_once(p->M);
+    units = att_ceil_div(panels, p->unit);
+    if (units < threads) p->unit = 1, units = panels;
+    p->col_tiles = threads == 1 ? 1 : att_min64(units, tiles);
 }
 
 static void multiply_chunk(product *p, const att_exec *exec)

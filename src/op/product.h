@@ -35,7 +35,7 @@ att_status att_product_check(const att_product_desc *desc, const att_view *c, co
                              const att_view *bias);
 att_status att_product_need(att_span workspace, size_t bytes);
 
-/* Whether a product runs on matrix units; then, on checked views, and its workspace, 0 where it never does. */
+/* Whether a product runs in bfloat16; then, on checked views, and its workspace, 0 where it never does. */
 bool att_product_uses_bf16(const att_exec *exec, const att_product_desc *desc, const att_view *c, const att_view *bias,
                            int64_t K);
 void att_product_bf16(const att_product_desc *desc, const att_exec *exec, const att_view *c,

@@ -1,4 +1,4 @@
-/* Dense products on matrix units: packing and the cut of the work into whole micro-tiles. The depths of blocks are
+/* Dense products in bfloat16: packing and the cut of the work into whole micro-tiles. The depths of blocks are
  * fixed, so neither the number of threads nor the cut changes a bit. */
 #include "op/product.h"
 

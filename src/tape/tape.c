@@ -29,7 +29,7 @@ att_status att_tape_precision(att_tape *tape, att_dtype dtype)
 {
     ATT_REQUIRE(dtype == ATT_F32 || dtype == ATT_BF16, ATT_E_DTYPE,
                 "tape: a precision of %s, expected float32 or bfloat16", att_dtype_name(dtype));
-    bool units = att_isa_detect() >= ATT_ISA_AMX && (!tape->exec.isa || tape->exec.isa >= ATT_ISA_AMX);
+    bool units = att_isa_detect() >= ATT_ISA_AVX512_BF16 && (!tape->exec.isa || tape->exec.isa >= ATT_ISA_AVX512_BF16);
     tape->bfloat16 = dtype == ATT_BF16 && units; /* elsewhere weights stay packed from product to product */
     return ATT_OK;
 }

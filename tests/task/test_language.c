@@ -72,7 +72,7 @@ static att_text text_of(const char *s)
 /* ---- training ---- */
 
 /* The same bytes for any number of threads, and from a run that was stopped, for both tasks, also in mixed precision,
- * whose products are large enough for a machine's matrix units. */
+ * whose products are large enough for a machine's bfloat16. */
 static void same_checkpoints(void **state)
 {
     static const char *const tasks[] = {"language-model", "masked-language-model"};

@@ -1,6 +1,6 @@
 /* What forward and backward of fused dot-product attention share: which keys of a tile each query sees, and rows of any
  * type. A tile is SUB queries by KEYS keys; scores and weights lie in rows of LD floats. Packing and products are in
- * fused_simd.h, for bfloat16 on matrix units in fused_amx.h.
+ * fused_simd.h, for bfloat16 by its own instructions in fused_bf16.h.
  *
  * Every element of a product is one chain of multiply-adds over its sum, and where a chain starts and ends depends on
  * the absolute number of the key (or query) alone: a row's bits are the same in whatever tile it lies. Adding a product
@@ -14,7 +14,7 @@
 
 /* Each file that includes this says how large its tiles are: FUSED_KEYS keys, about FUSED_QUERIES queries. The variant
  * says how many rows a strip has, and whether strips are whole or as even as can be, and start and end anywhere. */
-#if defined(__AMX_BF16__)
+#if defined(__AVX512BF16__)
 #define FUSED_ROWS    32
 #define FUSED_ALIGNED 1
 #else
@@ -227,7 +227,7 @@ static inline const float *as_floats(const rows *x, float *room, int64_t *step)
     return room;
 }
 
-/* Floats of the room for as many rows of q, k, v or o as a tile has; fused_amx.h converts no keys. */
+/* Floats of the room for as many rows of q, k, v or o as a tile has; fused_bf16.h converts no keys. */
 static inline int64_t room_floats(const att_attention_problem *p)
 {
     int64_t most = FUSED_ALIGNED || SUB > KEYS ? SUB : KEYS, width = p->D > p->Dv ? p->D : p->Dv;
@@ -268,7 +268,7 @@ typedef struct operands {
     bool keys_finite;
     float *q, *d_o, *q_rows, *do_rows; /* Q, dO as left operands, and for the products over queries */
     bool q_finite, do_finite;
-    float *parts, *room; /* fused_amx.h's */
+    float *parts, *room; /* fused_bf16.h's */
 } operands;
 
 static inline rows query_rows(const fused_tile *t)

@@ -5,7 +5,7 @@
  * element's sum runs over blocks in ascending order whether one part goes through all blocks or many share them. */
 #define FUSED_KEYS    256
 #define FUSED_QUERIES 96
-#define FUSED_PARTS   2 /* of a number, for fused_amx.h */
+#define FUSED_PARTS   2 /* of a number, for fused_bf16.h */
 #include "kernel/cpu/fused_rows.h"
 
 typedef struct task {

@@ -2,14 +2,14 @@
  * (Milakov, Gimelshein 2018; Dao et al. 2022), o rescaled when m grows. A task takes a run of queries of one head; for
  * each block of KEYS keys it packs keys and values once and goes through its queries SUB at a time:
  *   S = Q K^T   (packed product),   P = 2^(S - m) row by row,   O += P V   (packed product). */
-#if defined(__AMX_BF16__) /* bfloat16 on matrix units; what else the level has is AVX-512's */
+#if defined(__AVX512BF16__) /* bfloat16 alone; what else such a level has is AVX-512's */
 #define FUSED_KEYS    512
 #define FUSED_QUERIES 32
 #else
 #define FUSED_KEYS    1024
 #define FUSED_QUERIES 18
 #endif
-#define FUSED_PARTS 2 /* of a number, for fused_amx.h */
+#define FUSED_PARTS 2 /* of a number, for fused_bf16.h */
 #include "kernel/cpu/fused_few.h"
 #include "kernel/cpu/fused_rows.h"
 

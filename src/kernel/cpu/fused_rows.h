@@ -3,8 +3,8 @@
 #ifndef ATT_CPU_FUSED_ROWS_H
 #define ATT_CPU_FUSED_ROWS_H
 
-#if defined(__AMX_BF16__)
-#include "kernel/cpu/fused_amx.h"
+#if defined(__AVX512BF16__)
+#include "kernel/cpu/fused_bf16.h"
 #else
 #include "kernel/cpu/fused_simd.h"
 #endif

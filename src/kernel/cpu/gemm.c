@@ -157,5 +157,6 @@ void ATT_VARIANT(att_register_gemm)(att_kernels *table)
                                      .a_floats = (int64_t)(GEMM_MC + MR) * GEMM_A_STRIDE,
                                      .pack_a = pack_a,
                                      .pack_b = pack_b,
+                                     .panels_at_once = panels_at_once,
                                      .block = block};
 }

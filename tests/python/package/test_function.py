@@ -207,7 +207,7 @@ def test_same_bits_for_any_number_of_threads(rng):
         attend.set_num_threads(before)
 
 
-@pytest.mark.parametrize("isa", ["ref", "portable", "avx2", "avx512", "avx512vnni", "amx", "best"])
+@pytest.mark.parametrize("isa", ["ref", "portable", "avx2", "avx512", "avx512vnni", "avx512bf16", "amx", "best"])
 def test_every_instruction_set_agrees(rng, isa):
     query, value, key = arrays(rng, (2, 2), np.float32)
     try:

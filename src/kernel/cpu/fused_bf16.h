@@ -1,11 +1,11 @@
-/* Packing and products of fused attention for bfloat16 on matrix units, in place of fused_simd.h's. Queries, keys and
+/* Packing and products of fused attention for bfloat16 by instructions for it, in place of fused_simd.h's. Queries, keys and
  * values are multiplied as they are; a weight is the sum of PARTS bfloat16, rounded one after the other: two leave
  * errors of 2^-17, three none. Sums are float32; they go over steps of 32 keys, hidden ones with a weight of 0. */
-#ifndef ATT_CPU_FUSED_AMX_H
-#define ATT_CPU_FUSED_AMX_H
+#ifndef ATT_CPU_FUSED_BF16_H
+#define ATT_CPU_FUSED_BF16_H
 
 #include "kernel/cpu/fused.h"
-#include "kernel/cpu/tiles_amx.h"
+#include "kernel/cpu/tiles_bf16.h"
 
 enum { PARTS = FUSED_PARTS };
 
@@ -48,7 +48,7 @@ static inline void begin_products(void)
 
 static inline void end_products(void)
 {
-    _tile_release();
+    end_tiles();
 }
 
 /* ---- packing ---- */
@@ -156,15 +156,7 @@ static inline bool strip_sees(const strip *y, int64_t c)
 VF_INLINE void score_tile(float *s, const uint16_t *a, const uint16_t *b, int64_t steps, const int parts, float factor)
 {
     const __m512 f = _mm512_set1_ps(factor);
-    zero_micro_tile();
-    for (int64_t d = 0; d < steps; d++) {
-        load_right(b + d * STEP);
-        for (int part = 0; part < parts; part++) {
-            load_left(a + (d * parts + part) * STEP);
-            multiply_tiles();
-        }
-    }
-    store_micro_tile(s, LD);
+    micro_tile(s, LD, false, a, b, steps, parts, 1);
     for (int64_t r = 0; factor != 1 && r < TILE; r++)
         for (int64_t v = 0; v < TILE; v += HALF)
             _mm512_storeu_ps(s + r * LD + v, _mm512_mul_ps(f, _mm512_loadu_ps(s + r * LD + v)));
@@ -214,16 +206,8 @@ static inline void mix_values(const fused_tile *t, float *c, int64_t c_row, cons
         for (int64_t v = 0; v < steps_of(values->width); v++) {
             float *to = c + y->row * c_row + v * TILE;
             const uint16_t *b = (const uint16_t *)(const void *)right + v * (KEYS / TILE) * STEP;
-            load_micro_tile(to, c_row);
-            for (int64_t k = y->lo / TILE; k < y->hi / TILE; k++) {
-                load_right(b + k * STEP);
-#pragma GCC unroll 3
-                for (int part = 0; part < PARTS; part++) {
-                    load_left(packed + (k * PARTS + part) * STEP);
-                    multiply_tiles();
-                }
-            }
-            store_micro_tile(to, c_row);
+            const int64_t k = y->lo / TILE;
+            micro_tile(to, c_row, true, packed + k * PARTS * STEP, b + k * STEP, y->hi / TILE - k, PARTS, 1);
         }
         if (!finite) add_not_finite(y, c + y->row * c_row, c_row, w + y->row * LD, values);
     }
@@ -370,23 +354,14 @@ VF_INLINE void mix_queries(const fused_tile *t, float *c, int64_t c_row, const f
 {
     for (int64_t d = 0; d < steps_of(width); d++)
         for (int64_t n = t->lo; n < t->hi; n += TILE) {
-            float *to = c + d * TILE * c_row + n;
-            load_micro_tile(to, c_row);
-            for (int k = 0; k < t->strips; k++) {
-                const uint16_t *a = (const uint16_t *)(const void *)left + (d * QUERY_STEPS + k) * left_parts * STEP;
-                const uint16_t *b = right + (n / TILE * QUERY_STEPS + k) * PARTS * STEP;
-                if (!strip_sees(&t->strip[k], n)) continue;
-#pragma GCC unroll 3
-                for (int i = 0; i < left_parts; i++) {
-                    load_left(a + i * STEP);
-#pragma GCC unroll 3
-                    for (int j = 0; j < PARTS - i; j++) {
-                        load_right(b + j * STEP);
-                        multiply_tiles();
-                    }
-                }
+            const uint16_t *a = (const uint16_t *)(const void *)left + d * QUERY_STEPS * left_parts * STEP;
+            const uint16_t *b = right + n / TILE * QUERY_STEPS * PARTS * STEP;
+            for (int k = 0, end; k < t->strips; k = end + 1) {
+                for (end = k; end < t->strips && strip_sees(&t->strip[end], n);) end++;
+                if (end == k) continue;
+                micro_tile(c + d * TILE * c_row + n, c_row, true, a + k * left_parts * STEP, b + k * PARTS * STEP,
+                           end - k, left_parts, PARTS);
             }
-            store_micro_tile(to, c_row);
         }
 }
 

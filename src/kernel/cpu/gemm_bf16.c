@@ -1,6 +1,6 @@
-/* The micro-kernel of kernel/gemm_bf16.h on Intel's AMX. */
+/* The micro-kernel of kernel/gemm_bf16.h, on Intel's AMX or by AVX512_BF16. */
 #include "kernel/cpu/finish.h"
-#include "kernel/cpu/tiles_amx.h"
+#include "kernel/cpu/tiles_bf16.h"
 #include "kernel/tables.h"
 
 _Static_assert((int)TILE == (int)ATT_BF16_TILE && (int)STEP == (int)ATT_BF16_STEP, "one layout in both headers");
@@ -64,18 +64,6 @@ static void pack_b(uint16_t *dst, const float *b, int64_t b_row, int64_t k, int6
         }
 }
 
-/* c(32,32) = [c +] a b. */
-VF_INLINE void micro_tile(float *c, int64_t c_row, const uint16_t *a, const uint16_t *b, int64_t steps, bool add)
-{
-    add ? load_micro_tile(c, c_row) : zero_micro_tile();
-    for (int64_t i = 0; i < steps; i++) {
-        load_left(a + i * STEP);
-        load_right(b + i * STEP);
-        multiply_tiles();
-    }
-    store_micro_tile(c, c_row);
-}
-
 static void copy(float *dst, int64_t dst_row, const float *src, int64_t src_row, int64_t rows, int64_t cols)
 {
     for (int64_t i = 0; i < rows; i++) memcpy(dst + i * dst_row, src + i * src_row, (size_t)cols * sizeof *dst);
@@ -90,7 +78,7 @@ static void edge_tile(float *c, int64_t c_row, const uint16_t *a, const uint16_t
         memset(whole, 0, sizeof whole);
         copy(whole, TILE, c, c_row, rows, cols);
     }
-    micro_tile(whole, TILE, a, b, steps, add);
+    micro_tile(whole, TILE, add, a, b, steps, 1, 1);
     copy(c, c_row, whole, TILE, rows, cols);
 }
 
@@ -104,14 +92,14 @@ static void block(const att_bf16_block *g)
             float *c = g->c + m * g->c_row + n;
             int64_t rows = g->rows - m < TILE ? g->rows - m : TILE, cols = g->cols - n < TILE ? g->cols - n : TILE;
             if (rows == TILE && cols == TILE)
-                micro_tile(c, g->c_row, a, b, g->steps, g->add);
+                micro_tile(c, g->c_row, g->add, a, b, g->steps, 1, 1);
             else
                 edge_tile(c, g->c_row, a, b, g->steps, g->add, rows, cols);
             if (g->last && (g->bias || g->activation != ATT_ACT_NONE))
                 finish(c, g->c_row, rows, cols, g->bias ? g->bias + n : NULL, g->activation);
         }
     }
-    _tile_release();
+    end_tiles();
 }
 
 void ATT_VARIANT(att_register_gemm_bf16)(att_bf16_kernels *t);
