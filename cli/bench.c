@@ -9,7 +9,8 @@
 
 #include "commands.h"
 
-static const char *const isas[] = {"best", "ref", "portable", "avx2", "avx512", "avx512vnni", "avx512bf16", "amx", NULL};
+static const char *const isas[] = {"best",       "ref",        "portable", "avx2", "avx512",
+                                   "avx512vnni", "avx512bf16", "amx",      NULL};
 
 static bench_request set = {.runs = 7};
 static int isa;

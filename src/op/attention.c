@@ -352,8 +352,9 @@ const char *att_attention_path(const att_attention_desc *desc, const att_exec *e
         [ATT_ISA_AMX] = {"avx512 dot", "avx512 additive", "avx512 bias"},
     };
     static const char *const decode[] = {
-        [ATT_ISA_PORTABLE] = "portable decode",  [ATT_ISA_AVX2] = "avx2 decode",  [ATT_ISA_AVX512] = "avx512 decode",
-        [ATT_ISA_AVX512_VNNI] = "avx512 decode", [ATT_ISA_AVX512_BF16] = "avx512 decode", [ATT_ISA_AMX] = "avx512 decode",
+        [ATT_ISA_PORTABLE] = "portable decode",  [ATT_ISA_AVX2] = "avx2 decode",
+        [ATT_ISA_AVX512] = "avx512 decode",      [ATT_ISA_AVX512_VNNI] = "avx512 decode",
+        [ATT_ISA_AVX512_BF16] = "avx512 decode", [ATT_ISA_AMX] = "avx512 decode",
     };
     att_attention_problem p;
     if (att_attention_check_in(desc, in, &p) != ATT_OK) return "none";

@@ -208,5 +208,6 @@ att_status att_isa_parse(const char *name, att_isa *isa)
             *isa = (att_isa)i;
             return ATT_OK;
         }
-    return att_fail(ATT_E_VALUE, "isa: '%s', expected best, ref, portable, avx2, avx512, avx512vnni, avx512bf16 or amx", name);
+    return att_fail(ATT_E_VALUE, "isa: '%s', expected best, ref, portable, avx2, avx512, avx512vnni, avx512bf16 or amx",
+                    name);
 }

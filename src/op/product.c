@@ -24,7 +24,7 @@ typedef struct product {
     const void *panels; /* b of this chunk: panel j at j * panel_stride, row k at k * row_stride, in elements */
     bool half;          /* they are bfloat16 */
     int64_t row_stride, panel_stride;
-    bool direct; /* panels is b itself, not packed */
+    bool direct;                        /* panels is b itself, not packed */
     int64_t row_tiles, col_tiles, unit; /* a column tile has a multiple of `unit` panels */
 } product;
 

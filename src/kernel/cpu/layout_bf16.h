@@ -1,6 +1,6 @@
-/* How bfloat16 lies for products, and how it gets there. A step is 32 of k: of a left operand 32 rows, two halves of 16,
- * a row's 32 numbers side by side; of a right one 32 columns, two halves of 16, whose row r holds the pairs of
- * k = 2 r and 2 r + 1. tiles_amx.h and tiles_avx512.h multiply them. */
+/* How bfloat16 lies for products, and how it gets there. A step is 32 of k: of a left operand 32 rows, two halves of
+ * 16, a row's 32 numbers side by side; of a right one 32 columns, two halves of 16, whose row r holds the pairs of k =
+ * 2 r and 2 r + 1. tiles_amx.h and tiles_avx512.h multiply them. */
 #ifndef ATT_CPU_LAYOUT_BF16_H
 #define ATT_CPU_LAYOUT_BF16_H
 

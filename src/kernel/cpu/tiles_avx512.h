@@ -1,5 +1,5 @@
-/* Products of bfloat16 by AVX512_BF16's instruction for pairs, with the functions of tiles_amx.h: a micro-tile of 32 x 32
- * floats, eight rows at a time, whose sums stay in registers. */
+/* Products of bfloat16 by AVX512_BF16's instruction for pairs, with the functions of tiles_amx.h: a micro-tile of 32 x
+ * 32 floats, eight rows at a time, whose sums stay in registers. */
 #ifndef ATT_CPU_TILES_AVX512_H
 #define ATT_CPU_TILES_AVX512_H
 
