@@ -25,7 +25,11 @@ typedef struct att_gemm_block {
     int64_t rows, cols, k;
     const float *a; /* packed by pack_a; for rows = 1 and ROWS, k values in a row */
     att_gemm_layout a_layout;
+    int64_t a_col;       /* COLUMNS: 0, or an a that is not packed, whose element (m,k) is at m + k * a_col */
+    const float *a_next; /* ROWS: where the rows of the next block lie, a_next_row apart, to be fetched; or NULL */
+    int64_t a_next_row;
     const void *b;          /* panel j at j * b_panel, in it row k at k * b_row, in elements */
+    float *b_room;          /* for a panel of float b that is not packed and read more than once; or NULL */
     bool b_half;            /* b is bfloat16 and packed, a in layout ROWS; otherwise b is float */
     int64_t b_row, b_panel; /* every panel holds nr readable columns but for unpacked b, where cols % nr == 0 */
     bool b_far;             /* float b comes from beyond the second-level cache */
@@ -48,7 +52,7 @@ typedef struct att_gemm_kernels {
                    int64_t rows, int64_t k);
     /* k rows of nr floats from b(k,cols), cols <= nr; zeros in the other columns. */
     void (*pack_b)(float *dst, const float *b, int64_t b_row, int64_t b_col, int64_t k, int64_t cols);
-    int64_t (*panels_at_once)(int64_t rows); /* that a tile of so many rows spans: best a block has a multiple of them */
+    int64_t (*panels_at_once)(int64_t rows); /* that a tile of so many rows spans; best a block has a multiple */
     void (*block)(const att_gemm_block *block);
 } att_gemm_kernels;
 

@@ -9,7 +9,10 @@ enum {
     CHUNK_K = 1024,                 /* packed b in scratch memory: at most so deep ... */
     CHUNK_FLOATS = 2 * 1024 * 1024, /* ... and so large                               */
     WIDE_COLUMNS = 256,             /* that a row tile of a is packed for, at least */
-    NEAR_FLOATS = 256 * 1024        /* a block's rows of b that caches close to the core hold, at least in part */
+    NEAR_FLOATS = 256 * 1024,       /* a block's rows of b that caches close to the core hold, at least in part */
+    IN_PLACE = 4,                   /* times as many rows of a in a block if they are not packed */
+    SET = 1024,                     /* floats after which addresses meet in one set of the first-level cache */
+    LINE = 16                       /* floats */
 };
 
 /* One call: operands, where scratch memory is, and the chunk of b that is being multiplied. */
@@ -24,7 +27,8 @@ typedef struct product {
     const void *panels; /* b of this chunk: panel j at j * panel_stride, row k at k * row_stride, in elements */
     bool half;          /* they are bfloat16 */
     int64_t row_stride, panel_stride;
-    bool direct;                        /* panels is b itself, not packed */
+    bool direct;                        /* panels is b itself, not packed beforehand */
+    bool a_in_place;                    /* a lies transposed and is not packed */
     int64_t row_tiles, col_tiles, unit; /* a column tile has a multiple of `unit` panels */
 } product;
 
@@ -93,10 +97,21 @@ static void bring_a(const product *p, att_gemm_block *g, float *scratch, int64_t
     if (p->terms.segments == 0) return;
     bool transposed = a->stride[0] == 1 && a->stride[1] != 1 && g->rows > 1 && !p->half;
     g->a_layout = transposed ? ATT_GEMM_COLUMNS : ATT_GEMM_ROWS;
-    if (g->rows == 1 && p->terms.segments == 1 && a->stride[1] == 1)
+    g->a_col = transposed && p->a_in_place ? a->stride[1] : 0;
+    if (g->a_col || (g->rows == 1 && p->terms.segments == 1 && a->stride[1] == 1))
         g->a = f32_at(a, row, k0);
     else
         att_product_gather_a(&p->terms, scratch, g->a_layout, row, g->rows, k0, k1);
+}
+
+/* Says where the rows that bring_a packs next lie, so that the block fetches them meanwhile. */
+static void announce_a(const product *p, att_gemm_block *g, int64_t row, int64_t k)
+{
+    const att_view *a = p->terms.a;
+    g->a_next = NULL;
+    if (p->terms.segments != 1 || a->stride[1] != 1 || p->half || k >= p->k_hi) return;
+    g->a_next = f32_at(a, row, k);
+    g->a_next_row = a->stride[0];
 }
 
 static void multiply_tile(void *ctx, int64_t tile, int worker)
@@ -116,7 +131,8 @@ static void multiply_tile(void *ctx, int64_t tile, int worker)
                         .c_col = p->c->stride[1],
                         .b_panel = p->panel_stride,
                         .b_half = p->half,
-                        .b_far = !p->half && att_min64(p->K, gemm->kc) * (p->n_hi - p->n_lo) > NEAR_FLOATS,
+                        .b_far =
+                            !p->half && !p->direct && att_min64(p->K, gemm->kc) * (p->n_hi - p->n_lo) > NEAR_FLOATS,
                         .bias_stride = p->bias->stride[0],
                         .activation = p->desc->activation};
     int64_t k0 = p->k_lo;
@@ -126,11 +142,14 @@ static void multiply_tile(void *ctx, int64_t tile, int worker)
         g.add = p->desc->accumulate || k0 > 0;
         g.last = k1 == p->K;
         bring_a(p, &g, scratch, row, k0, k1);
+        announce_a(p, &g, row, k1);
+        g.b_room = p->direct ? ragged : NULL;
         int64_t at = j0 * p->panel_stride + (k0 - p->k_lo) * p->row_stride;
         const char *b = (const char *)p->panels + at * (int64_t)(p->half ? sizeof(uint16_t) : sizeof(float));
         multiply_columns(p, &g, row, n0, whole, b, p->row_stride);
         if (whole < n1) {
             att_product_gather_b(&p->terms, ragged, k0, k1, whole, n1 - whole);
+            g.b_room = NULL;
             multiply_columns(p, &g, row, whole, n1, ragged, nr);
         }
         k0 = k1;
@@ -143,7 +162,7 @@ static void multiply_tile(void *ctx, int64_t tile, int worker)
 static void cut(product *p, const att_exec *exec)
 {
     int64_t panels = att_ceil_div(p->n_hi - p->n_lo, p->terms.gemm->nr), threads = att_threads(exec), units;
-    p->row_tiles = att_ceil_div(p->M, p->terms.gemm->mc);
+    p->row_tiles = att_ceil_div(p->M, p->terms.gemm->mc * (p->a_in_place ? IN_PLACE : 1));
     if (p->row_tiles >= threads) p->row_tiles = att_min64(p->M, att_ceil_div(p->row_tiles, threads) * threads);
     int64_t wanted = att_ceil_div(threads * ATT_TILES_PER_THREAD, p->row_tiles);
     int64_t tiles = att_min64(wanted, att_ceil_div(panels * p->terms.gemm->nr, WIDE_COLUMNS));
@@ -165,9 +184,21 @@ static const att_exec *enough_threads(const product *p, const att_exec *exec)
     return (double)p->M * (double)p->N * (double)p->K < ATT_SERIAL_WORK ? NULL : exec;
 }
 
-/* b where it is: its rows are dense and so few rows of a meet it that packing would cost more than it saves. */
-static void multiply_direct(product *p, const att_exec *exec)
+/* Rows of a transposed a need no packing, but where its columns meet in one set of the cache and a tile of few rows
+ * would fetch a line again and again. */
+static bool can_stay(const product *p, const att_view *a)
 {
+    return p->M > 1 && a->stride[0] == 1 && a->stride[1] != 1 &&
+           (a->stride[1] % SET != 0 || p->terms.gemm->mr > LINE / 2);
+}
+
+/* b where it is: its rows are dense, and few tiles of rows read it. The first rows of a tile pack a panel for the
+ * others. */
+static bool multiply_direct(product *p, const att_exec *exec)
+{
+    if (p->terms.segments != 1 || (p->terms.b->stride[1] != 1 && p->N != 1)) return false;
+    p->a_in_place = can_stay(p, p->terms.a);
+    if (!p->a_in_place && p->M > p->terms.gemm->mc) return false;
     p->direct = true;
     p->k_lo = p->n_lo = 0;
     p->k_hi = p->K;
@@ -176,6 +207,7 @@ static void multiply_direct(product *p, const att_exec *exec)
     p->row_stride = p->terms.b->stride[0];
     p->panel_stride = p->terms.gemm->nr;
     multiply_chunk(p, exec);
+    return true;
 }
 
 static void multiply_packed(product *p, const att_exec *exec, const att_packed *packed)
@@ -376,10 +408,7 @@ static att_status multiply(product *p, const att_exec *exec, att_span workspace)
     p->scratch = workspace.data;
     p->chunk = p->scratch + scratch_bytes(exec, p->terms.gemm) / sizeof(float);
     exec = enough_threads(p, exec);
-    if (p->terms.segments == 1 && p->M <= p->terms.gemm->mr && (p->terms.b->stride[1] == 1 || p->N == 1))
-        multiply_direct(p, exec);
-    else
-        multiply_in_chunks(p, exec);
+    if (!multiply_direct(p, exec)) multiply_in_chunks(p, exec);
     return ATT_OK;
 }
 

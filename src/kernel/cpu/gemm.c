@@ -18,9 +18,24 @@ static void tile_of_rows_far(int64_t m, const gemm_tile *t)
     gemm_tile_rows_of(m, NV, GEMM_A_STRIDE, 1, GEMM_B_FAR, t);
 }
 
+static void tile_of_rows_next(int64_t m, const gemm_tile *t)
+{
+    gemm_tile_rows_of(m, NV, GEMM_A_STRIDE, 1, GEMM_A_NEXT, t);
+}
+
+static void tile_of_rows_stored(int64_t m, const gemm_tile *t)
+{
+    gemm_tile_rows_of(m, NV, GEMM_A_STRIDE, 1, GEMM_B_STORE, t);
+}
+
 static void tile_of_columns(int64_t m, const gemm_tile *t)
 {
-    gemm_tile_rows_of(m, NV, 1, MR, GEMM_B_NEAR, t);
+    gemm_tile_rows_of(m, NV, 1, 0, GEMM_B_NEAR, t);
+}
+
+static void tile_of_columns_stored(int64_t m, const gemm_tile *t)
+{
+    gemm_tile_rows_of(m, NV, 1, 0, GEMM_B_STORE, t);
 }
 
 static void tile_of_rows_narrow(int64_t m, const gemm_tile *t)
@@ -30,7 +45,7 @@ static void tile_of_rows_narrow(int64_t m, const gemm_tile *t)
 
 static void tile_of_columns_narrow(int64_t m, const gemm_tile *t)
 {
-    gemm_tile_rows_of(m, 1, 1, MR, GEMM_B_NEAR, t);
+    gemm_tile_rows_of(m, 1, 1, 0, GEMM_B_NEAR, t);
 }
 
 static void tile_of_half(int64_t m, const gemm_tile *t)
@@ -43,8 +58,13 @@ static void tile(const att_gemm_block *g, int64_t m, const gemm_tile *t)
     bool narrow = t->cols <= VF_LANES;
     if (g->b_half)
         tile_of_half(m, t);
+    else if (t->store)
+        g->a_layout == ATT_GEMM_ROWS ? tile_of_rows_stored(m, t) : tile_of_columns_stored(m, t);
     else if (g->a_layout == ATT_GEMM_ROWS)
-        narrow ? tile_of_rows_narrow(m, t) : t->ask ? tile_of_rows_far(m, t) : tile_of_rows(m, t);
+        narrow    ? tile_of_rows_narrow(m, t)
+        : t->next ? tile_of_rows_next(m, t)
+        : t->ask  ? tile_of_rows_far(m, t)
+                  : tile_of_rows(m, t);
     else
         narrow ? tile_of_columns_narrow(m, t) : tile_of_columns(m, t);
 }
@@ -72,7 +92,7 @@ static void tile_wide(const att_gemm_block *g, int64_t m, const gemm_tile *t)
     else if (g->a_layout == ATT_GEMM_ROWS)
         tile_wide_of(GEMM_A_STRIDE, 1, GEMM_B_NEAR, m, t);
     else
-        tile_wide_of(1, MR, GEMM_B_NEAR, m, t);
+        tile_wide_of(1, 0, GEMM_B_NEAR, m, t);
 }
 
 /* A tile of a c whose columns are not dense: through a dense copy. */
@@ -119,14 +139,25 @@ static void block_columns(const att_gemm_block *g, int64_t n, int64_t cols, bool
                    .b_row = g->b_row / each,
                    .b_panel = g->b_panel / each,
                    .k = g->k,
+                   .a_k = g->a_col ? g->a_col : MR,
                    .add = g->add};
+    const bool keeps = g->b_room && !wide && gemm_tiles(g->rows) > 1;
     const bool by_k = !wide && g->a_layout == ATT_GEMM_ROWS && g->b_row == NR;
     const float *next = g->b_far && n + cols < g->cols ? t.b + cols / NR * t.b_panel : NULL;
     int64_t tiles = gemm_tiles(g->rows);
     for (int64_t i = 0, row = 0; i < tiles; i++) {
         int64_t m = gemm_tile_rows(g->rows, tiles, i);
-        if (next) ask_for(&t, next, i, tiles, by_k);
-        t.a = g->a_layout == ATT_GEMM_ROWS ? g->a + row * GEMM_A_STRIDE : g->a + i * MR * KC;
+        t.next = n == 0 && g->a_next && !wide;
+        if (t.next) {
+            t.ask = g->a_next + row * g->a_next_row;
+            t.ask_step = g->a_next_row;
+        } else if (next)
+            ask_for(&t, next, i, tiles, by_k);
+        else
+            t.ask = NULL;
+        if (keeps && i == 1) t.b = g->b_room, t.b_row = NR;
+        t.store = keeps && i == 0 ? g->b_room : NULL;
+        t.a = g->a_layout == ATT_GEMM_ROWS ? g->a + row * GEMM_A_STRIDE : g->a_col ? g->a + row : g->a + i * MR * KC;
         t.c = g->c + row * g->c_row + n * g->c_col;
         if (g->c_col != 1)
             tile_strided(g, m, &t, bias);

@@ -10,15 +10,22 @@ typedef struct gemm_tile {
     int64_t c_row, cols;
     const float *a, *b;
     int64_t b_row, b_panel, k; /* b_row, b_panel: floats, even where b is bfloat16 */
-    bool add;
-    const float *ask; /* GEMM_B_FAR: what to fetch into the second-level cache meanwhile, for each k ... */
-    int64_t ask_step; /* ... so many floats further */
+    int64_t a_k;               /* where the body's a_k is 0 */
+    float *store;              /* GEMM_B_STORE: to here */
+    bool add, next;            /* next: GEMM_A_NEXT */
+    const float *ask;          /* what to fetch into the second-level cache meanwhile. GEMM_B_FAR: for each k ... */
+    int64_t ask_step;          /* ... so many floats further; GEMM_A_NEXT: rows so far apart, a line for each k */
 } gemm_tile;
 
-/* float32, the same from beyond the second-level cache, bfloat16 */
-typedef enum gemm_b { GEMM_B_NEAR, GEMM_B_FAR, GEMM_B_HALF } gemm_b;
+/* float32; the same while rows of the next a are fetched; float32 from beyond the second-level cache; where it lies,
+ * packed on the way; bfloat16 */
+typedef enum gemm_b { GEMM_B_NEAR, GEMM_A_NEXT, GEMM_B_FAR, GEMM_B_STORE, GEMM_B_HALF } gemm_b;
 
-enum { GEMM_AHEAD = 256 }; /* floats of bfloat16 that are asked for before they are needed: few rows wait for memory */
+enum {
+    GEMM_LINES = GEMM_KC / 16, /* of a row of a block of a */
+    GEMM_ROWS_AHEAD = 16,      /* rows of b where it lies, and ...                                              */
+    GEMM_AHEAD = 256           /* ... floats of bfloat16 that are asked for before they are needed: few rows wait */
+};
 
 /* The w vectors of one k: a row of each of w / GEMM_NV panels. In bfloat16 a panel's vectors lie as vf_load_bf16 reads
  * them. */
@@ -44,12 +51,17 @@ VF_INLINE void gemm_tile_body(const int m, const int w, const int a_i, const int
 {
     vf acc[GEMM_ACC];
     const float *a = t->a, *b = t->b, *ask = t->ask;
-    const int64_t b_row = t->b_row, b_panel = t->b_panel;
+    float *store = t->store;
+    const int64_t b_row = t->b_row, b_panel = t->b_panel, a_step = a_k ? a_k : t->a_k;
+    const int64_t ahead = kind == GEMM_B_STORE ? GEMM_ROWS_AHEAD * b_row : 0;
 #pragma GCC unroll 32
     for (int i = 0; i < m * w; i++) acc[i] = vf_zero();
     for (int64_t k = t->k; k > 0; k--) {
         vf bv[GEMM_ACC];
         gemm_load_b(bv, w, b, b_panel, kind);
+        for (int v = 0; kind == GEMM_B_STORE && v < GEMM_NV; v++) vf_store(store + v * VF_LANES, bv[v]);
+        for (int j = 0; kind == GEMM_B_STORE && j < GEMM_NV * VF_LANES; j += 16) __builtin_prefetch(b + ahead + j);
+        if (kind == GEMM_B_STORE) store += GEMM_NV * VF_LANES;
 #pragma GCC unroll 16
         for (int i = 0; i < m; i++) {
             vf av = vf_set1(a[i * a_i]);
@@ -58,7 +70,9 @@ VF_INLINE void gemm_tile_body(const int m, const int w, const int a_i, const int
         }
         for (int j = 0; kind == GEMM_B_FAR && j < GEMM_NV * VF_LANES; j += 16) __builtin_prefetch(ask + j, 0, 2);
         if (kind == GEMM_B_FAR) ask += t->ask_step;
-        a += a_k;
+        if (kind == GEMM_A_NEXT)
+            __builtin_prefetch(ask + (t->k - k) / GEMM_LINES * t->ask_step + (t->k - k) % GEMM_LINES * 16, 0, 2);
+        a += a_step;
         b += b_row;
     }
 #pragma GCC unroll 16
