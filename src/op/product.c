@@ -188,12 +188,12 @@ static const att_exec *enough_threads(const product *p, const att_exec *exec)
  * would fetch a line again and again. */
 static bool can_stay(const product *p, const att_view *a)
 {
-    return p->M > 1 && a->stride[0] == 1 && a->stride[1] != 1 &&
+    return p->M > 1 && a->stride[0] == 1 && a->stride[1] != 1 && a->stride[1] != 0 &&
            (a->stride[1] % SET != 0 || p->terms.gemm->mr > LINE / 2);
 }
 
-/* b where it is: its rows are dense, and few tiles of rows read it. The first rows of a tile pack a panel for the
- * others. */
+/* With b where it is, if its rows are dense and few tiles of rows read it; the first rows of a tile pack a panel for
+ * the others. Returns whether it was done. */
 static bool multiply_direct(product *p, const att_exec *exec)
 {
     if (p->terms.segments != 1 || (p->terms.b->stride[1] != 1 && p->N != 1)) return false;

@@ -224,6 +224,24 @@ static void test_parts(void **state)
             }
 }
 
+/* Each column of a is the same, by a stride of 0: the bits of a copy with all columns. */
+static void test_broadcast(void **state)
+{
+    (void)state;
+    const int64_t M = 700, N = 40, K = 300;
+    att_isa isa[8];
+    for (int n = testable_isas(isa), i = 0; i < n; i++) {
+        matrix a = matrix_new(M, K, COLUMNS, 1, 1.0f), b = matrix_new(K, N, ROWS, 2, 1.0f);
+        matrix one = matrix_new(M, N, ROWS, 3, 1.0f), all = matrix_new(M, N, ROWS, 4, 1.0f);
+        for (int64_t k = 1; k < K; k++) memcpy(a.f32 + k * M, a.f32, (size_t)M * sizeof *a.f32);
+        multiply((att_exec){.isa = isa[i]}, NULL, &all.view, &a.view, &b.view, NULL);
+        a.view.stride[1] = 0;
+        multiply((att_exec){.isa = isa[i]}, NULL, &one.view, &a.view, &b.view, NULL);
+        same_bits(&all, &one, "broadcast");
+        matrix_free(&a), matrix_free(&b), matrix_free(&one), matrix_free(&all);
+    }
+}
+
 static void multiply_packed(att_exec exec, const att_product_desc *desc, const att_view *c, const att_view *a,
                             const att_view *b, const att_view *bias)
 {
@@ -505,7 +523,7 @@ int main(void)
         cmocka_unit_test(test_empty_sum),      cmocka_unit_test(test_special_values),
         cmocka_unit_test(test_gaps_untouched), cmocka_unit_test(test_float64),
         cmocka_unit_test(test_refusals),       cmocka_unit_test(test_far_activations),
-        cmocka_unit_test(test_batch),
+        cmocka_unit_test(test_batch),          cmocka_unit_test(test_broadcast),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
