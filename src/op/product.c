@@ -114,15 +114,11 @@ static void announce_a(const product *p, att_gemm_block *g, int64_t row, int64_t
     g->a_next_row = a->stride[0];
 }
 
-static void multiply_tile(void *ctx, int64_t tile, int worker)
+/* A row tile against panels j0 .. j1-1 of the chunk. */
+static void multiply_panels(const product *p, int64_t row_tile, int64_t j0, int64_t j1, int worker)
 {
-    const product *p = ctx;
     const att_gemm_kernels *gemm = p->terms.gemm;
-    const int64_t nr = gemm->nr, row_tile = tile / p->col_tiles, col_tile = tile % p->col_tiles;
-    const int64_t row = att_part_start(p->M, p->row_tiles, row_tile), panels = att_ceil_div(p->n_hi - p->n_lo, nr);
-    const int64_t units = att_ceil_div(panels, p->unit);
-    const int64_t j0 = att_part_start(units, p->col_tiles, col_tile) * p->unit;
-    const int64_t j1 = att_min64(panels, att_part_start(units, p->col_tiles, col_tile + 1) * p->unit);
+    const int64_t nr = gemm->nr, row = att_part_start(p->M, p->row_tiles, row_tile);
     const int64_t n0 = p->n_lo + j0 * nr, n1 = att_min64(p->n_lo + j1 * nr, p->n_hi);
     const int64_t whole = p->direct ? n0 + (n1 - n0) / nr * nr : n1; /* b itself has no zeros behind its last column */
     float *scratch = p->scratch + worker * scratch_floats(gemm), *ragged = scratch + gemm->a_floats;
@@ -154,6 +150,18 @@ static void multiply_tile(void *ctx, int64_t tile, int worker)
         }
         k0 = k1;
     } while (k0 < p->k_hi);
+}
+
+/* Few rows wait for b: where its panels lie in one piece they go through all of a few before the next ones. */
+static void multiply_tile(void *ctx, int64_t tile, int worker)
+{
+    const product *p = ctx;
+    const int64_t row_tile = tile / p->col_tiles, col_tile = tile % p->col_tiles;
+    const int64_t panels = att_ceil_div(p->n_hi - p->n_lo, p->terms.gemm->nr), units = att_ceil_div(panels, p->unit);
+    const int64_t j0 = att_part_start(units, p->col_tiles, col_tile) * p->unit;
+    const int64_t j1 = att_min64(panels, att_part_start(units, p->col_tiles, col_tile + 1) * p->unit);
+    const int64_t step = p->unit > 1 && !p->direct ? p->unit : j1 - j0;
+    for (int64_t j = j0; j < j1; j += step) multiply_panels(p, row_tile, j, att_min64(j + step, j1), worker);
 }
 
 /* Row tiles as few as the cache allows and, from one a thread on, a whole number for each. Then columns are cut until
