@@ -21,7 +21,7 @@ typedef enum att_activation {
 typedef struct att_product_desc {
     int accumulate;            /* 0: c = ..., 1: c += ... */
     att_activation activation; /* applied to a b + bias; not with accumulate */
-    int bfloat16; /* 1: on units for bfloat16 where the machine has them (att_isa "avx512bf16", "amx"), see att_product */
+    int bfloat16;              /* 1: in bfloat16 where the machine has instructions for it, see att_product */
 } att_product_desc;
 
 /* A right operand b(K,N) rearranged for the kernels of one instruction set. Filled by att_product_pack. */

@@ -167,7 +167,7 @@ static void build(void)
     if (machine >= ATT_ISA_AVX512_BF16) {
         att_kernels *t = &tables[ATT_ISA_AVX512_BF16];
         register_avx512vnni(t);
-        t->fused_bf16 = t->fused;
+        t->fused_bf16 = t->fused; /* its backward is no slower than one in bfloat16 (docs/decisions.md) */
         att_register_gemm_bf16_avx512bf16(&t->bf16);
         att_register_fused_forward_avx512bf16(&t->fused_bf16);
     }

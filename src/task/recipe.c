@@ -90,7 +90,7 @@ static const att_option options[] = {
     {"train.steps", ATT_OPTION_INT, AT(train.steps), "10000", 1, 1e12, NULL, "optimiser steps"},
     {"train.batch_tokens", ATT_OPTION_INT, AT(run.batch_tokens), "2048", 1, 1e9, NULL, "most target tokens of a batch, padding counted"},
     {"train.batch_sentences", ATT_OPTION_INT, AT(run.batch_sentences), "256", 1, 1e6, NULL, "most pairs of a batch; of a language model windows of model.context tokens"},
-    {"train.precision", ATT_OPTION_CHOICE, AT(train.bfloat16), "float32", 0, 0, precisions, "bfloat16: mixed, the large products of linear layers round to it where the machine has units for it, the rest stays float32"},
+    {"train.precision", ATT_OPTION_CHOICE, AT(train.bfloat16), "float32", 0, 0, precisions, "bfloat16: mixed, the large products of linear layers round to it where the machine has instructions for it, the rest stays float32"},
     {"train.accumulate", ATT_OPTION_INT, AT(train.accumulate), "1", 1, 10000, NULL, "batches summed for one step"},
     {"train.lr", ATT_OPTION_REAL, AT(train.lr), "1e-3", 1e-12, 100, NULL, "largest learning rate"},
     {"train.schedule", ATT_OPTION_CHOICE, AT(train.schedule), "constant", 0, 0, schedules, "of the learning rate after the warm-up"},

@@ -14,7 +14,7 @@
 
 /* Each file that includes this says how large its tiles are: FUSED_KEYS keys, about FUSED_QUERIES queries. The variant
  * says how many rows a strip has, and whether strips are whole or as even as can be, and start and end anywhere. */
-#if defined(__AVX512BF16__)
+#if defined(ATT_VARIANT_BF16)
 #define FUSED_ROWS    32
 #define FUSED_ALIGNED 1
 #else

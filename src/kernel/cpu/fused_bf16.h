@@ -1,7 +1,7 @@
 /* Packing and products of fused attention for bfloat16 by instructions for it, in place of fused_simd.h's. Queries,
  * keys and values are multiplied as they are; a weight is the sum of PARTS bfloat16, rounded one after the other: two
- * leave errors of 2^-17, three none. Sums are float32; they go over steps of 32 keys, hidden ones with a weight of 0.
- */
+ * leave errors of 2^-17, three none. Sums are float32; they go over steps of 32 keys, hidden ones with a weight
+ * of 0. */
 #ifndef ATT_CPU_FUSED_BF16_H
 #define ATT_CPU_FUSED_BF16_H
 
@@ -314,9 +314,8 @@ static inline void score_products(const operands *x, const fused_tile *t, float 
     score_tiles(t, dp, x->d_o, x->values, t->p->Dv, PARTS, 1);
 }
 
-/* Weights as a right operand: panel c of 32 keys, step k of queries and a part lie STEP * ((c * QUERY_STEPS + k) *
- * PARTS
- * + part) on. */
+/* Weights as a right operand: part p of step k of queries, of panel c of 32 keys, lies
+ * STEP * ((c * QUERY_STEPS + k) * PARTS + p) on. */
 static inline void pack_right_weights(uint16_t *dst, const fused_tile *t, const float *w)
 {
     for (int64_t c = t->lo; c < t->hi; c += TILE)

@@ -2,7 +2,7 @@
  * (Milakov, Gimelshein 2018; Dao et al. 2022), o rescaled when m grows. A task takes a run of queries of one head; for
  * each block of KEYS keys it packs keys and values once and goes through its queries SUB at a time:
  *   S = Q K^T   (packed product),   P = 2^(S - m) row by row,   O += P V   (packed product). */
-#if defined(__AVX512BF16__) /* bfloat16 alone; what else such a level has is AVX-512's */
+#if defined(ATT_VARIANT_BF16) /* bfloat16 alone; what else such a level has is AVX-512's */
 #define FUSED_KEYS    512
 #define FUSED_QUERIES 32
 #else

@@ -3,7 +3,7 @@
 #ifndef ATT_CPU_FUSED_ROWS_H
 #define ATT_CPU_FUSED_ROWS_H
 
-#if defined(__AVX512BF16__)
+#if defined(ATT_VARIANT_BF16)
 #include "kernel/cpu/fused_bf16.h"
 #else
 #include "kernel/cpu/fused_simd.h"
