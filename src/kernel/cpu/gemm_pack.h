@@ -9,12 +9,15 @@
 #if VF_LANES == 16
 #define GEMM_MR 14
 #define GEMM_MC 168
+#define GEMM_UNROLL 1
 #elif VF_LANES == 8
 #define GEMM_MR 6
 #define GEMM_MC 96
+#define GEMM_UNROLL 4
 #else
 #define GEMM_MR 4
 #define GEMM_MC 64
+#define GEMM_UNROLL 1
 #endif
 #define GEMM_NV       2
 #define GEMM_KC       256

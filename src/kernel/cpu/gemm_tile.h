@@ -44,51 +44,79 @@ VF_INLINE void gemm_load_b(vf *bv, const int w, const float *row, int64_t b_pane
     }
 }
 
-/* m rows, w vectors of columns; element (i,k) of a at i * a_i + k * a_k; `kind`: of b. All but the last are
- * constants after inlining: the loops over i and v unroll and acc lives in registers. */
-VF_INLINE void gemm_tile_body(const int m, const int w, const int a_i, const int a_k, const gemm_b kind,
-                              const gemm_tile *t)
+/* What the sums of a micro-tile read next. */
+typedef struct gemm_at {
+    const float *a, *b, *ask;
+    float *store;
+    int64_t line; /* GEMM_A_NEXT: how many lines were asked for */
+} gemm_at;
+
+/* `steps` values of k for m rows and w vectors of columns; the parameters are those of gemm_tile_body. */
+VF_INLINE void gemm_add_steps(vf *acc, gemm_at *at, const int steps, const int m, const int w, const int a_i,
+                              const int64_t a_step, const gemm_b kind, const gemm_tile *t)
 {
-    vf acc[GEMM_ACC];
-    const float *a = t->a, *b = t->b, *ask = t->ask;
-    float *store = t->store;
-    const int64_t b_row = t->b_row, b_panel = t->b_panel, a_step = a_k ? a_k : t->a_k;
-    const int64_t ahead = kind == GEMM_B_STORE ? GEMM_ROWS_AHEAD * b_row : 0;
-#pragma GCC unroll 32
-    for (int i = 0; i < m * w; i++) acc[i] = vf_zero();
-    for (int64_t k = t->k; k > 0; k--) {
+    const int64_t b_row = t->b_row, ahead = kind == GEMM_B_STORE ? GEMM_ROWS_AHEAD * b_row : 0;
+#pragma GCC unroll 8
+    for (int s = 0; s < steps; s++) {
+        const float *a = at->a, *b = at->b;
         vf bv[GEMM_ACC];
-        gemm_load_b(bv, w, b, b_panel, kind);
-        for (int v = 0; kind == GEMM_B_STORE && v < GEMM_NV; v++) vf_store(store + v * VF_LANES, bv[v]);
+        gemm_load_b(bv, w, b, t->b_panel, kind);
+        for (int v = 0; kind == GEMM_B_STORE && v < GEMM_NV; v++) vf_store(at->store + v * VF_LANES, bv[v]);
         for (int j = 0; kind == GEMM_B_STORE && j < GEMM_NV * VF_LANES; j += 16) __builtin_prefetch(b + ahead + j);
-        if (kind == GEMM_B_STORE) store += GEMM_NV * VF_LANES;
+        if (kind == GEMM_B_STORE) at->store += GEMM_NV * VF_LANES;
 #pragma GCC unroll 16
         for (int i = 0; i < m; i++) {
             vf av = vf_set1(a[i * a_i]);
 #pragma GCC unroll 16
             for (int v = 0; v < w; v++) acc[i * w + v] = vf_fma(av, bv[v], acc[i * w + v]);
         }
-        for (int j = 0; kind == GEMM_B_FAR && j < GEMM_NV * VF_LANES; j += 16) __builtin_prefetch(ask + j, 0, 2);
-        if (kind == GEMM_B_FAR) ask += t->ask_step;
-        if (kind == GEMM_A_NEXT)
-            __builtin_prefetch(ask + (t->k - k) / GEMM_LINES * t->ask_step + (t->k - k) % GEMM_LINES * 16, 0, 2);
-        a += a_step;
-        b += b_row;
+        for (int j = 0; kind == GEMM_B_FAR && j < GEMM_NV * VF_LANES; j += 16) __builtin_prefetch(at->ask + j, 0, 2);
+        if (kind == GEMM_B_FAR) at->ask += t->ask_step;
+        if (kind == GEMM_A_NEXT) {
+            __builtin_prefetch(at->ask + at->line / GEMM_LINES * t->ask_step + at->line % GEMM_LINES * 16, 0, 2);
+            at->line++;
+        }
+        at->a += a_step;
+        at->b += b_row;
     }
+}
+
+/* c = the sums, or c += them; whole: all columns are c's. */
+VF_INLINE void gemm_store(const vf *acc, const int m, const int w, const bool whole, const bool add, const gemm_tile *t)
+{
 #pragma GCC unroll 16
     for (int i = 0; i < m; i++) {
         float *row = t->c + i * t->c_row;
 #pragma GCC unroll 16
         for (int v = 0; v < w; v++) {
             float *p = row + v * VF_LANES;
-            int64_t left = t->cols - v * VF_LANES;
+            int64_t left = whole ? VF_LANES : t->cols - v * VF_LANES;
             vf x = acc[i * w + v];
             if (left >= VF_LANES)
-                vf_store(p, t->add ? vf_add(vf_load(p), x) : x);
+                vf_store(p, add ? vf_add(vf_load(p), x) : x);
             else if (left > 0)
-                vf_store_n(p, t->add ? vf_add(vf_load_n(p, left), x) : x, left);
+                vf_store_n(p, add ? vf_add(vf_load_n(p, left), x) : x, left);
         }
     }
+}
+
+/* m rows, w vectors of columns; element (i,k) of a at i * a_i + k * a_k; `kind`: of b. All but the last are
+ * constants after inlining: the loops over i and v unroll and acc lives in registers. */
+VF_INLINE void gemm_tile_body(const int m, const int w, const int a_i, const int a_k, const gemm_b kind,
+                              const gemm_tile *t)
+{
+    vf acc[GEMM_ACC];
+    gemm_at at = {t->a, t->b, t->ask, t->store, 0};
+    const int64_t a_step = a_k ? a_k : t->a_k;
+    int64_t k = t->k;
+#pragma GCC unroll 32
+    for (int i = 0; i < m * w; i++) acc[i] = vf_zero();
+    for (; k >= GEMM_UNROLL; k -= GEMM_UNROLL) gemm_add_steps(acc, &at, GEMM_UNROLL, m, w, a_i, a_step, kind, t);
+    for (; GEMM_UNROLL > 1 && k > 0; k--) gemm_add_steps(acc, &at, 1, m, w, a_i, a_step, kind, t);
+    if (t->cols >= w * VF_LANES)
+        t->add ? gemm_store(acc, m, w, true, true, t) : gemm_store(acc, m, w, true, false, t);
+    else
+        gemm_store(acc, m, w, false, t->add, t);
 }
 
 /* The code for m rows: one copy of tile_body each. */
