@@ -12,7 +12,9 @@ enum {
     NEAR_FLOATS = 256 * 1024,       /* a block's rows of b that caches close to the core hold, at least in part */
     IN_PLACE = 4,                   /* times as many rows of a in a block if they are not packed */
     SET = 1024,                     /* floats after which addresses meet in one set of the first-level cache */
-    LINE = 16                       /* floats */
+    LINE = 16,                      /* floats */
+    FEW_COLUMNS = 512,              /* of c, and ...                                                      */
+    FEW_ROWS = 1024                 /* ... rows, for which packing a is not worth it, if a tile has few rows */
 };
 
 /* One call: operands, where scratch memory is, and the chunk of b that is being multiplied. */
@@ -192,12 +194,13 @@ static const att_exec *enough_threads(const product *p, const att_exec *exec)
     return (double)p->M * (double)p->N * (double)p->K < ATT_SERIAL_WORK ? NULL : exec;
 }
 
-/* Rows of a transposed a need no packing, but where its columns meet in one set of the cache and a tile of few rows
- * would fetch a line again and again. */
+/* Rows of a transposed a need no packing. But a tile of few rows fetches lines of which it reads a part, for each panel
+ * of b again: then packing pays for a c of many columns or rows, or where a's columns meet in one set of the cache. */
 static bool can_stay(const product *p, const att_view *a)
 {
-    return p->M > 1 && a->stride[0] == 1 && a->stride[1] != 1 && a->stride[1] != 0 &&
-           (a->stride[1] % SET != 0 || p->terms.gemm->mr > LINE / 2);
+    if (p->M == 1 || a->stride[0] != 1 || a->stride[1] == 1 || a->stride[1] == 0) return false;
+    return p->terms.gemm->mr > LINE / 2 ||
+           (p->M <= FEW_ROWS && p->N < FEW_COLUMNS && a->stride[1] % SET != 0);
 }
 
 /* With b where it is, if its rows are dense and few tiles of rows read it; the first rows of a tile pack a panel for
