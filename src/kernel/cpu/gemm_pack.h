@@ -5,7 +5,8 @@
 #include "kernel/cpu/simd.h"
 #include "kernel/gemm.h"
 
-/* MR x NV accumulators, NV vectors of b and one of a fill the registers: 31 of 32, 15 of 16, 11 of 16. */
+/* MR x NV accumulators, NV vectors of b and one of a fill the registers: 31 of 32, 15 of 16, 11 of 16. The loop
+ * takes UNROLL values of k in a turn where its own instructions count. */
 #if VF_LANES == 16
 #define GEMM_MR 14
 #define GEMM_MC 168
