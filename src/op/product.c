@@ -198,9 +198,8 @@ static const att_exec *enough_threads(const product *p, const att_exec *exec)
  * of b again: then packing pays for a c of many columns or rows, or where a's columns meet in one set of the cache. */
 static bool can_stay(const product *p, const att_view *a)
 {
-    if (p->M == 1 || a->stride[0] != 1 || a->stride[1] == 1 || a->stride[1] == 0) return false;
-    return p->terms.gemm->mr > LINE / 2 ||
-           (p->M <= FEW_ROWS && p->N < FEW_COLUMNS && a->stride[1] % SET != 0);
+    if (p->M <= 1 || a->stride[0] != 1 || a->stride[1] == 1 || a->stride[1] == 0) return false;
+    return p->terms.gemm->mr > LINE / 2 || (p->M <= FEW_ROWS && p->N < FEW_COLUMNS && a->stride[1] % SET != 0);
 }
 
 /* With b where it is, if its rows are dense and few tiles of rows read it; the first rows of a tile pack a panel for

@@ -143,7 +143,7 @@ static void block_columns(const att_gemm_block *g, int64_t n, int64_t cols, bool
                    .add = g->add};
     const int64_t tiles = gemm_tiles(g->rows);
     const bool keeps = g->b_room && !wide && tiles > 1;
-    const bool by_k = !wide && g->a_layout == ATT_GEMM_ROWS && g->b_row == NR && tiles >= GEMM_UNROLL;
+    const bool by_k = !wide && g->a_layout == ATT_GEMM_ROWS && g->b_row == NR;
     const float *next = g->b_far && n + cols < g->cols ? t.b + cols / NR * t.b_panel : NULL;
     for (int64_t i = 0, row = 0; i < tiles; i++) {
         int64_t m = gemm_tile_rows(g->rows, tiles, i);

@@ -8,16 +8,16 @@
 /* MR x NV accumulators, NV vectors of b and one of a fill the registers: 31 of 32, 15 of 16, 11 of 16. The loop
  * takes UNROLL values of k in a turn where its own instructions count. */
 #if VF_LANES == 16
-#define GEMM_MR 14
-#define GEMM_MC 168
+#define GEMM_MR     14
+#define GEMM_MC     168
 #define GEMM_UNROLL 1
 #elif VF_LANES == 8
-#define GEMM_MR 6
-#define GEMM_MC 96
+#define GEMM_MR     6
+#define GEMM_MC     96
 #define GEMM_UNROLL 4
 #else
-#define GEMM_MR 4
-#define GEMM_MC 64
+#define GEMM_MR     4
+#define GEMM_MC     64
 #define GEMM_UNROLL 1
 #endif
 #define GEMM_NV       2

@@ -51,27 +51,11 @@ typedef struct gemm_at {
     int64_t line; /* GEMM_A_NEXT: how many lines were asked for */
 } gemm_at;
 
-/* Once for `steps` values of k, as each of these instructions takes the place of a multiply-add's. */
-VF_INLINE void gemm_ask(gemm_at *at, const int steps, const gemm_b kind, const gemm_tile *t)
-{
-    if (kind == GEMM_B_FAR) {
-        for (int j = 0; j < GEMM_NV * VF_LANES; j += 16) __builtin_prefetch(at->ask + j, 0, 2);
-        at->ask += steps * t->ask_step;
-    }
-    if (kind == GEMM_A_NEXT) {
-        const float *line = at->ask + at->line / GEMM_LINES * t->ask_step + at->line % GEMM_LINES * 16;
-#pragma GCC unroll 8
-        for (int s = 0; s < steps; s++) __builtin_prefetch(line + s * 16, 0, 2);
-        at->line += steps;
-    }
-}
-
 /* `steps` values of k for m rows and w vectors of columns; the parameters are those of gemm_tile_body. */
 VF_INLINE void gemm_add_steps(vf *acc, gemm_at *at, const int steps, const int m, const int w, const int a_i,
                               const int64_t a_step, const gemm_b kind, const gemm_tile *t)
 {
     const int64_t b_row = t->b_row, ahead = kind == GEMM_B_STORE ? GEMM_ROWS_AHEAD * b_row : 0;
-    gemm_ask(at, steps, kind, t);
 #pragma GCC unroll 8
     for (int s = 0; s < steps; s++) {
         const float *a = at->a, *b = at->b;
@@ -85,6 +69,12 @@ VF_INLINE void gemm_add_steps(vf *acc, gemm_at *at, const int steps, const int m
             vf av = vf_set1(a[i * a_i]);
 #pragma GCC unroll 16
             for (int v = 0; v < w; v++) acc[i * w + v] = vf_fma(av, bv[v], acc[i * w + v]);
+        }
+        for (int j = 0; kind == GEMM_B_FAR && j < GEMM_NV * VF_LANES; j += 16) __builtin_prefetch(at->ask + j, 0, 2);
+        if (kind == GEMM_B_FAR) at->ask += t->ask_step;
+        if (kind == GEMM_A_NEXT) {
+            __builtin_prefetch(at->ask + at->line / GEMM_LINES * t->ask_step + at->line % GEMM_LINES * 16, 0, 2);
+            at->line++;
         }
         at->a += a_step;
         at->b += b_row;
