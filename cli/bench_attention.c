@@ -45,6 +45,11 @@ static att_view heads(const problem *p, att_dtype dtype, int head, int time, uin
     return bench_array(dtype, 4, (int64_t[]){p->n[B], p->n[head], p->n[time], p->n[D]}, seed);
 }
 
+static void scale(att_view *x, float by)
+{
+    for (int64_t i = 0; i < att_view_count(x); i++) ((float *)x->data)[i] *= by;
+}
+
 /* q, k, v, o and, with a backward, the gradients; q and o of `dtype`, k and v of `cache`, gradients float32. */
 static void allocate(problem *p, att_dtype dtype, att_dtype cache)
 {
@@ -55,6 +60,8 @@ static void allocate(problem *p, att_dtype dtype, att_dtype cache)
     if (cache == ATT_I8) {
         p->in.k_scale = bench_array(ATT_F32, 3, (int64_t[]){n[B], n[HKV], n[TK]}, 4);
         p->in.v_scale = bench_array(ATT_F32, 3, (int64_t[]){n[B], n[HKV], n[TK]}, 5);
+        scale(&p->in.k_scale, 1.0f / 128);
+        scale(&p->in.v_scale, 1.0f / 128);
     }
     if (p->desc.score == ATT_SCORE_ADDITIVE) p->in.score_w = bench_array(ATT_F32, 1, &n[D], 6);
     p->out.o = heads(p, dtype, HQ, TQ, 0);

@@ -4,7 +4,7 @@
 #include "op/dispatch.h"
 
 enum {
-    SPLIT_KEYS = 512, /* fixed, so that the bits of a result do not depend on threads */
+    SPLIT_KEYS = 1024, /* fixed, so that the bits of a result do not depend on threads */
     FEW_KEYS = 128    /* up to here packed products are as good */
 };
 
