@@ -29,7 +29,7 @@ enum {
 
 /* The w vectors of one k: a row of each of w / GEMM_NV panels. In bfloat16 a panel's vectors lie as vf_load_bf16 reads
  * them. */
-VF_INLINE void gemm_load_b(vf *bv, const int w, const float *row, int64_t b_panel, const gemm_b kind)
+VF_INLINE void gemm_load_b(vf *bv, const int m, const int w, const float *row, int64_t b_panel, const gemm_b kind)
 {
     if (kind != GEMM_B_HALF) {
 #pragma GCC unroll 16
@@ -39,7 +39,8 @@ VF_INLINE void gemm_load_b(vf *bv, const int w, const float *row, int64_t b_pane
 #pragma GCC unroll 16
     for (int v = 0; v < w; v += GEMM_NV) {
         const float *p = row + v / GEMM_NV * b_panel;
-        if (w > GEMM_NV) __builtin_prefetch(p + GEMM_AHEAD);
+        if (w > GEMM_NV && m > 1) __builtin_prefetch(p + GEMM_AHEAD);
+        if (w > GEMM_NV && m == 1) __builtin_prefetch(p + GEMM_AHEAD, 0, 2); /* more of these can be under way */
         vf_load_bf16((const uint16_t *)(const void *)p, &bv[v], &bv[v + 1]);
     }
 }
@@ -60,7 +61,7 @@ VF_INLINE void gemm_add_steps(vf *acc, gemm_at *at, const int steps, const int m
     for (int s = 0; s < steps; s++) {
         const float *a = at->a, *b = at->b;
         vf bv[GEMM_ACC];
-        gemm_load_b(bv, w, b, t->b_panel, kind);
+        gemm_load_b(bv, m, w, b, t->b_panel, kind);
         for (int v = 0; kind == GEMM_B_STORE && v < GEMM_NV; v++) vf_store(at->store + v * VF_LANES, bv[v]);
         for (int j = 0; kind == GEMM_B_STORE && j < GEMM_NV * VF_LANES; j += 16) __builtin_prefetch(b + ahead + j);
         if (kind == GEMM_B_STORE) at->store += GEMM_NV * VF_LANES;
