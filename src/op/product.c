@@ -13,8 +13,11 @@ enum {
     IN_PLACE = 4,                   /* times as many rows of a in a block if they are not packed */
     SET = 1024,                     /* floats after which addresses meet in one set of the first-level cache */
     LINE = 16,                      /* floats */
-    FEW_COLUMNS = 512,              /* of c, and ...                                                      */
-    FEW_ROWS = 1024                 /* ... rows, for which packing a is not worth it, if a tile has few rows */
+    NARROW_COLUMNS = 128,           /* of a c whose b is packed up to NARROW_K deep and, of more than FEW_ROWS, ... */
+    NARROW_ROWS = 28,               /* ... so many rows of a at a time: they are used once or twice, at once        */
+    NARROW_K = 4096,
+    FEW_COLUMNS = 512, /* of c, and ... */
+    FEW_ROWS = 1024    /* ... rows, for which packing a is not worth it, if a tile has few rows */
 };
 
 /* One call: operands, where scratch memory is, and the chunk of b that is being multiplied. */
@@ -166,13 +169,21 @@ static void multiply_tile(void *ctx, int64_t tile, int worker)
     for (int64_t j = j0; j < j1; j += step) multiply_panels(p, row_tile, j, att_min64(j + step, j1), worker);
 }
 
+/* Rows of a block of a. */
+static int64_t block_rows(const product *p)
+{
+    const int64_t most = p->terms.gemm->mc;
+    if (p->a_in_place) return IN_PLACE * most;
+    return p->N <= NARROW_COLUMNS && p->M > FEW_ROWS ? att_min64(NARROW_ROWS, most) : most;
+}
+
 /* Row tiles as few as the cache allows and, from one a thread on, a whole number for each. Then columns are cut until
  * every thread has enough tiles, but not so narrow that packing a once more for each of them counts, and again into a
  * whole number for each thread. */
 static void cut(product *p, const att_exec *exec)
 {
     int64_t panels = att_ceil_div(p->n_hi - p->n_lo, p->terms.gemm->nr), threads = att_threads(exec), units;
-    p->row_tiles = att_ceil_div(p->M, p->terms.gemm->mc * (p->a_in_place ? IN_PLACE : 1));
+    p->row_tiles = att_ceil_div(p->M, block_rows(p));
     if (p->row_tiles >= threads) p->row_tiles = att_min64(p->M, att_ceil_div(p->row_tiles, threads) * threads);
     int64_t wanted = att_ceil_div(threads * ATT_TILES_PER_THREAD, p->row_tiles);
     int64_t tiles = att_min64(wanted, att_ceil_div(panels * p->terms.gemm->nr, WIDE_COLUMNS));
@@ -235,7 +246,7 @@ static void multiply_packed(product *p, const att_exec *exec, const att_packed *
 /* How much of b(K,N) is packed at a time: depth k, columns n, both fixed by the sizes. */
 static void chunk_size(const att_gemm_kernels *gemm, int64_t N, int64_t K, int64_t *k, int64_t *n)
 {
-    *k = att_min64(K, CHUNK_K);
+    *k = att_min64(K, N <= NARROW_COLUMNS ? NARROW_K : CHUNK_K);
     int64_t panels = att_max64(1, CHUNK_FLOATS / (att_max64(*k, 1) * gemm->nr));
     *n = att_min64(att_ceil_div(N, gemm->nr), panels) * gemm->nr;
 }
