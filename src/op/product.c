@@ -14,7 +14,7 @@ enum {
     SET = 1024,                     /* floats after which addresses meet in one set of the first-level cache */
     LINE = 16,                      /* floats */
     NARROW_COLUMNS = 128,           /* of a c whose b is packed up to NARROW_K deep and, of more than FEW_ROWS, ... */
-    NARROW_ROWS = 28,               /* ... so many rows of a at a time: they are used once or twice, at once        */
+    NARROW_FLOATS = 7168,           /* ... so much of a at a time: it is used a few times, at once                  */
     NARROW_K = 4096,
     FEW_COLUMNS = 512, /* of c, and ... */
     FEW_ROWS = 1024    /* ... rows, for which packing a is not worth it, if a tile has few rows */
@@ -174,7 +174,7 @@ static int64_t block_rows(const product *p)
 {
     const int64_t most = p->terms.gemm->mc;
     if (p->a_in_place) return IN_PLACE * most;
-    return p->N <= NARROW_COLUMNS && p->M > FEW_ROWS ? att_min64(NARROW_ROWS, most) : most;
+    return p->N <= NARROW_COLUMNS && p->M > FEW_ROWS ? att_min64(NARROW_FLOATS / p->terms.gemm->kc, most) : most;
 }
 
 /* Row tiles as few as the cache allows and, from one a thread on, a whole number for each. Then columns are cut until

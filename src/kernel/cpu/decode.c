@@ -123,8 +123,8 @@ static void store_some(char *row, att_dtype type, int64_t d, vf x, int64_t n)
         vf_store_some((float *)(void *)row + d, x, n);
 }
 
-/* What comes next from memory, a line at a time: asked for evenly, so that requests are always under way. Into the
- * second-level cache: a core keeps more requests for that one under way than for the first-level cache. */
+/* What comes next from memory, a line at a time: asked for evenly, so that requests are always under way, and into the
+ * second-level cache, for which a core keeps more of them under way than for the first. */
 typedef struct fetcher {
     const char *line, *end; /* of a row */
     int64_t rows, width, step;
@@ -145,11 +145,6 @@ VF_INLINE void fetch_lines(const int count, fetcher *f)
         f->end += f->step;
         f->line = f->end - f->width;
     }
-}
-
-static void fetch_all(fetcher f)
-{
-    while (f.rows > 0) fetch_lines(1, &f);
 }
 
 /* Lines to ask for when as many vectors of the cache have been used: what comes is as long as what goes. */
@@ -250,11 +245,6 @@ VF_INLINE void score_rows(const att_dtype type, const int height, const piece *x
     int64_t c = 0;
     for (; c + keys <= x->n; c += keys) score_tile(type, height, keys, x, r, c, f);
     for (; c < x->n; c++) score_tile(type, height, 1, x, r, c, f);
-}
-
-VF_INLINE fetcher keys_from(const att_dtype type, const piece *x, int64_t first, int64_t n)
-{
-    return fetch(x->k + first * x->k_step, n, x->p->D * element_bytes(type), x->k_step);
 }
 
 /* All of the block; meanwhile its values come nearer. */
@@ -415,7 +405,7 @@ VF_INLINE void mix_rows(const att_dtype type, const int height, const piece *x, 
 VF_INLINE void mix_block(const att_dtype type, const piece *x)
 {
     int64_t r = 0, n = x->s->rows;
-    fetcher f = keys_from(type, x, x->n, x->ahead);
+    fetcher f = fetch(x->k + x->n * x->k_step, x->ahead, x->p->D * element_bytes(type), x->k_step);
     for (; r + 4 <= n; r += 4) mix_rows(type, 4, x, r, &f);
     if (r + 2 <= n) {
         mix_rows(type, 2, x, r, &f);
@@ -553,7 +543,8 @@ static void split(const att_decode_split *s)
         x.ahead = left < x.block ? left : x.block;
         x.k = at(&p->k, p->kv_dtype, s->b, s->hkv, x.j);
         x.v = at(&p->v, p->kv_dtype, s->b, s->hkv, x.j);
-        if (x.j == from) fetch_all(keys_from(p->kv_dtype, &x, 0, x.n)); /* no block before it has asked for them */
+        fetcher first = fetch(x.k, x.j == from ? x.n : 0, p->D * element_bytes(p->kv_dtype), x.k_step);
+        while (first.rows > 0) fetch_lines(8, &first); /* no block before this one has asked for them */
         block(&x);
     }
 }
