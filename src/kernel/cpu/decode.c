@@ -123,8 +123,8 @@ static void store_some(char *row, att_dtype type, int64_t d, vf x, int64_t n)
         vf_store_some((float *)(void *)row + d, x, n);
 }
 
-/* What comes next from memory, a line at a time: asked for evenly, so that requests are always under way, and into the
- * second-level cache, for which a core keeps more of them under way than for the first. */
+/* What comes next from memory, a line at a time, asked for evenly: into the second-level cache, for which a core keeps
+ * more requests under way than for the first. */
 typedef struct fetcher {
     const char *line, *end; /* of a row */
     int64_t rows, width, step;
@@ -537,14 +537,13 @@ static void split(const att_decode_split *s)
     seen_range(&x, &from, &to);
     if (p->weights.data) hide_all(&x);
     for (x.j = from; x.j < to; x.j += x.n) { /* blocks end at fixed keys, whatever is visible */
-        int64_t end = (x.j / x.block + 1) * x.block, left;
+        int64_t end = (x.j / x.block + 1) * x.block;
         x.n = (end < to ? end : to) - x.j;
-        left = to - x.j - x.n;
-        x.ahead = left < x.block ? left : x.block;
+        x.ahead = to - x.j - x.n < x.block ? to - x.j - x.n : x.block;
         x.k = at(&p->k, p->kv_dtype, s->b, s->hkv, x.j);
         x.v = at(&p->v, p->kv_dtype, s->b, s->hkv, x.j);
-        fetcher first = fetch(x.k, x.j == from ? x.n : 0, p->D * element_bytes(p->kv_dtype), x.k_step);
-        while (first.rows > 0) fetch_lines(8, &first); /* no block before this one has asked for them */
+        fetcher f = fetch(x.k, x.j == from ? x.n : 0, p->D * element_bytes(p->kv_dtype), x.k_step);
+        while (f.rows > 0) fetch_lines(8, &f); /* the first block: nobody has asked for its keys */
         block(&x);
     }
 }
