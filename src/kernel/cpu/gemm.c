@@ -33,6 +33,11 @@ static void tile_of_columns(int64_t m, const gemm_tile *t)
     gemm_tile_rows_of(m, NV, 1, 0, GEMM_B_NEAR, t);
 }
 
+static void tile_of_columns_ahead(int64_t m, const gemm_tile *t)
+{
+    gemm_tile_rows_of(m, NV, 1, 0, GEMM_A_AHEAD, t);
+}
+
 static void tile_of_columns_stored(int64_t m, const gemm_tile *t)
 {
     gemm_tile_rows_of(m, NV, 1, 0, GEMM_B_STORE, t);
@@ -66,7 +71,7 @@ static void tile(const att_gemm_block *g, int64_t m, const gemm_tile *t)
         : t->ask  ? tile_of_rows_far(m, t)
                   : tile_of_rows(m, t);
     else
-        narrow ? tile_of_columns_narrow(m, t) : tile_of_columns(m, t);
+        narrow ? tile_of_columns_narrow(m, t) : t->next ? tile_of_columns_ahead(m, t) : tile_of_columns(m, t);
 }
 
 /* How many panels a tile of m rows spans: enough independent sums to keep the multiply-add units busy. */
@@ -147,8 +152,8 @@ static void block_columns(const att_gemm_block *g, int64_t n, int64_t cols, bool
     const float *next = g->b_far && n + cols < g->cols ? t.b + cols / NR * t.b_panel : NULL;
     for (int64_t i = 0, row = 0; i < tiles; i++) {
         int64_t m = gemm_tile_rows(g->rows, tiles, i);
-        t.next = n == 0 && g->a_next && !wide;
-        if (t.next) {
+        t.next = n == 0 && !wide && (g->a_next || (g->a_col && MR > GEMM_LINE / 2));
+        if (t.next && g->a_next) {
             t.ask = g->a_next + row * g->a_next_row;
             t.ask_step = g->a_next_row;
         } else if (next)

@@ -12,19 +12,21 @@ typedef struct gemm_tile {
     int64_t b_row, b_panel, k; /* b_row, b_panel: floats, even where b is bfloat16 */
     int64_t a_k;               /* where the body's a_k is 0 */
     float *store;              /* GEMM_B_STORE: to here */
-    bool add, next;            /* next: GEMM_A_NEXT */
+    bool add, next;            /* next: GEMM_A_NEXT, of columns GEMM_A_AHEAD */
     const float *ask;          /* what to fetch into the second-level cache meanwhile. GEMM_B_FAR: for each k ... */
     int64_t ask_step;          /* ... so many floats further; GEMM_A_NEXT: rows so far apart, a line for each k */
 } gemm_tile;
 
-/* float32; the same while rows of the next a are fetched; float32 from beyond the second-level cache; where it lies,
- * packed on the way; bfloat16 */
-typedef enum gemm_b { GEMM_B_NEAR, GEMM_A_NEXT, GEMM_B_FAR, GEMM_B_STORE, GEMM_B_HALF } gemm_b;
+/* float32; the same while rows of the next a are fetched, or while an a that lies transposed is read for the first
+ * time; float32 from beyond the second-level cache; where it lies, packed on the way; bfloat16 */
+typedef enum gemm_b { GEMM_B_NEAR, GEMM_A_NEXT, GEMM_A_AHEAD, GEMM_B_FAR, GEMM_B_STORE, GEMM_B_HALF } gemm_b;
 
 enum {
-    GEMM_LINES = GEMM_KC / 16, /* of a row of a block of a */
-    GEMM_ROWS_AHEAD = 16,      /* rows of b where it lies, and ...                                              */
-    GEMM_AHEAD = 256           /* ... floats of bfloat16 that are asked for before they are needed: few rows wait */
+    GEMM_LINE = 16,                   /* floats */
+    GEMM_LINES = GEMM_KC / GEMM_LINE, /* of a row of a block of a */
+    GEMM_COLUMNS_AHEAD = 16,          /* rows of k of an a that lies transposed: no hardware foresees its strides */
+    GEMM_ROWS_AHEAD = 16,             /* rows of b where it lies, and ... */
+    GEMM_AHEAD = 256 /* ... floats of bfloat16 that are asked for before they are needed: few rows wait */
 };
 
 /* The w vectors of one k: a row of each of w / GEMM_NV panels. In bfloat16 a panel's vectors lie as vf_load_bf16 reads
@@ -74,8 +76,12 @@ VF_INLINE void gemm_add_steps(vf *acc, gemm_at *at, const int steps, const int m
         for (int j = 0; kind == GEMM_B_FAR && j < GEMM_NV * VF_LANES; j += 16) __builtin_prefetch(at->ask + j, 0, 2);
         if (kind == GEMM_B_FAR) at->ask += t->ask_step;
         if (kind == GEMM_A_NEXT) {
-            __builtin_prefetch(at->ask + at->line / GEMM_LINES * t->ask_step + at->line % GEMM_LINES * 16, 0, 2);
+            __builtin_prefetch(at->ask + at->line / GEMM_LINES * t->ask_step + at->line % GEMM_LINES * GEMM_LINE, 0, 2);
             at->line++;
+        }
+        if (kind == GEMM_A_AHEAD) {
+            __builtin_prefetch(a + GEMM_COLUMNS_AHEAD * a_step);
+            __builtin_prefetch(a + GEMM_COLUMNS_AHEAD * a_step + m - 1);
         }
         at->a += a_step;
         at->b += b_row;
