@@ -127,6 +127,12 @@ static void ask_for(gemm_tile *t, const float *next, int64_t i, int64_t n, bool 
         for (int64_t j = 0; j < NR; j += 16) __builtin_prefetch(next + k * t->b_row + j);
 }
 
+static void fetch_to_write(float *c, int64_t c_row, int64_t rows)
+{
+    for (int64_t r = 0; r < rows; r++)
+        for (int64_t j = 0; j < NR; j += GEMM_LINE) __builtin_prefetch(c + r * c_row + j, 1);
+}
+
 /* All rows of the block against `panels` panels from column n. */
 static void block_columns(const att_gemm_block *g, int64_t n, int64_t cols, bool wide)
 {
@@ -152,7 +158,7 @@ static void block_columns(const att_gemm_block *g, int64_t n, int64_t cols, bool
     const float *next = g->b_far && n + cols < g->cols ? t.b + cols / NR * t.b_panel : NULL;
     for (int64_t i = 0, row = 0; i < tiles; i++) {
         int64_t m = gemm_tile_rows(g->rows, tiles, i);
-        t.next = n == 0 && !wide && (g->a_next || (g->a_col && MR > GEMM_LINE / 2));
+        t.next = n == 0 && !wide && (g->a_next || (g->a_col && GEMM_FETCHES));
         if (t.next && g->a_next) {
             t.ask = g->a_next + row * g->a_next_row;
             t.ask_step = g->a_next_row;
@@ -167,6 +173,7 @@ static void block_columns(const att_gemm_block *g, int64_t n, int64_t cols, bool
         if (g->c_col != 1)
             tile_strided(g, m, &t, bias);
         else {
+            if (GEMM_FETCHES) fetch_to_write(t.c, t.c_row, m);
             wide ? tile_wide(g, m, &t) : tile(g, m, &t);
             if (finishing) finish(t.c, t.c_row, m, cols, bias, g->activation);
         }
