@@ -71,7 +71,9 @@ static void tile(const att_gemm_block *g, int64_t m, const gemm_tile *t)
         : t->ask  ? tile_of_rows_far(m, t)
                   : tile_of_rows(m, t);
     else
-        narrow ? tile_of_columns_narrow(m, t) : t->next ? tile_of_columns_ahead(m, t) : tile_of_columns(m, t);
+        narrow                    ? tile_of_columns_narrow(m, t)
+        : GEMM_FETCHES && t->next ? tile_of_columns_ahead(m, t)
+                                  : tile_of_columns(m, t);
 }
 
 /* How many panels a tile of m rows spans: enough independent sums to keep the multiply-add units busy. */
