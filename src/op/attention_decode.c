@@ -5,7 +5,7 @@
 
 enum {
     SPLIT_KEYS = 1024, /* fixed, so that the bits of a result do not depend on threads */
-    FEW_KEYS = 128    /* up to here packed products are as good */
+    FEW_KEYS = 128     /* up to here packed products are as good */
 };
 
 typedef struct decoding {
