@@ -11,7 +11,7 @@
  * and an a that lies transposed. */
 #if VF_LANES == 16
 #define GEMM_MR      14
-#define GEMM_MC      84
+#define GEMM_MC      168
 #define GEMM_KC      512
 #define GEMM_UNROLL  1
 #define GEMM_FETCHES 1
