@@ -126,9 +126,10 @@ static void ask_for(gemm_tile *t, const float *next, int64_t i, int64_t n, bool 
     t->ask = by_k ? next + lo * t->b_row : NULL;
     t->ask_step = (t->b_row + n - 1) / n;
     for (int64_t k = lo; !by_k && k < hi; k++)
-        for (int64_t j = 0; j < NR; j += 16) __builtin_prefetch(next + k * t->b_row + j);
+        for (int64_t j = 0; j < NR; j += GEMM_LINE) __builtin_prefetch(next + k * t->b_row + j);
 }
 
+/* The lines of c that a tile stores when it is done; of a wide one the first panel's. */
 static void fetch_to_write(float *c, int64_t c_row, int64_t rows)
 {
     for (int64_t r = 0; r < rows; r++)

@@ -12,7 +12,7 @@ typedef struct gemm_tile {
     int64_t b_row, b_panel, k; /* b_row, b_panel: floats, even where b is bfloat16 */
     int64_t a_k;               /* where the body's a_k is 0 */
     float *store;              /* GEMM_B_STORE: to here */
-    bool add, next;            /* next: GEMM_A_NEXT, of columns GEMM_A_AHEAD */
+    bool add, next;            /* next: GEMM_A_NEXT in layout ROWS, GEMM_A_AHEAD in COLUMNS */
     const float *ask;          /* what to fetch into the second-level cache meanwhile. GEMM_B_FAR: for each k ... */
     int64_t ask_step;          /* ... so many floats further; GEMM_A_NEXT: rows so far apart, a line for each k */
 } gemm_tile;
@@ -65,7 +65,8 @@ VF_INLINE void gemm_add_steps(vf *acc, gemm_at *at, const int steps, const int m
         vf bv[GEMM_ACC];
         gemm_load_b(bv, m, w, b, t->b_panel, kind);
         for (int v = 0; kind == GEMM_B_STORE && v < GEMM_NV; v++) vf_store(at->store + v * VF_LANES, bv[v]);
-        for (int j = 0; kind == GEMM_B_STORE && j < GEMM_NV * VF_LANES; j += 16) __builtin_prefetch(b + ahead + j);
+        for (int j = 0; kind == GEMM_B_STORE && j < GEMM_NV * VF_LANES; j += GEMM_LINE)
+            __builtin_prefetch(b + ahead + j);
         if (kind == GEMM_B_STORE) at->store += GEMM_NV * VF_LANES;
 #pragma GCC unroll 16
         for (int i = 0; i < m; i++) {
@@ -73,7 +74,8 @@ VF_INLINE void gemm_add_steps(vf *acc, gemm_at *at, const int steps, const int m
 #pragma GCC unroll 16
             for (int v = 0; v < w; v++) acc[i * w + v] = vf_fma(av, bv[v], acc[i * w + v]);
         }
-        for (int j = 0; kind == GEMM_B_FAR && j < GEMM_NV * VF_LANES; j += 16) __builtin_prefetch(at->ask + j, 0, 2);
+        for (int j = 0; kind == GEMM_B_FAR && j < GEMM_NV * VF_LANES; j += GEMM_LINE)
+            __builtin_prefetch(at->ask + j, 0, 2);
         if (kind == GEMM_B_FAR) at->ask += t->ask_step;
         if (kind == GEMM_A_NEXT) {
             __builtin_prefetch(at->ask + at->line / GEMM_LINES * t->ask_step + at->line % GEMM_LINES * GEMM_LINE, 0, 2);
