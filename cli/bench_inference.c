@@ -103,7 +103,7 @@ static att_status create_translator(const bench_request *r, counter *c, att_tran
     recipe.transformer.width = r->width;
     if (st == ATT_OK) st = att_translator_create(&recipe, words, words, &r->exec, &c->allocator, out);
     att_options_free(att_recipe_options(), &recipe);
-    return st == ATT_OK ? att_params_round_weights(att_translator_params(*out), cli_weights(r->weights)) : st;
+    return st == ATT_OK ? cli_round_weights(att_translator_params(*out), r->weights) : st;
 }
 
 /* Products of weights alone: the encoder reads all words at once, the decoder one of each row at a step. Weights are
@@ -200,8 +200,7 @@ static att_status create_language(const bench_request *r, counter *c, att_langua
     recipe.transformer.width = r->width;
     if (st == ATT_OK) st = att_language_create(&recipe, words, &r->exec, &c->allocator, out);
     att_options_free(att_recipe_options(), &recipe);
-    att_dtype dtype = cli_weights(r->weights);
-    return st == ATT_OK ? att_params_round_weights(att_transformer_params(att_language_model(*out)), dtype) : st;
+    return st == ATT_OK ? cli_round_weights(att_transformer_params(att_language_model(*out)), r->weights) : st;
 }
 
 /* Products of weights alone; the output layer reads the last word of a prompt, or each one that was written. */

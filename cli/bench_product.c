@@ -45,7 +45,9 @@ static att_status prepare(const bench_request *r, problem *p, bench_result *out)
     att_span span = {.bytes = att_product_pack_as_bytes(&r->exec, dtype, n[K], n[N])};
     span.data = bench_memory(span.bytes);
     att_view b = att_view_at(&p->b, 0, 0);
-    return att_product_pack_as(&r->exec, dtype, &p->packed, &b, span);
+    st = att_product_pack_as(&r->exec, dtype, &p->packed, &b, span);
+    p->packed.a_bits = cli_rounds_inputs(r->weights) ? 8 : 0;
+    return st;
 }
 
 int bench_product(const bench_request *r, bench_result *out)

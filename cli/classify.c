@@ -82,7 +82,7 @@ static int run(int argc, char **argv)
     cli_lines in = {0};
     att_status st = att_model_load(argv[0], &exec, NULL, &model);
     if (st != ATT_OK) return cli_fail(st);
-    st = cli_round_weights(att_transformer_params(att_model_transformer(model)));
+    st = cli_round_weights(att_transformer_params(att_model_transformer(model)), cli.weights);
     int status = st == ATT_OK ? cli_read_lines(argc > 1 ? argv[1] : NULL, &in) : cli_fail(st);
     if (status == CLI_DONE) status = classify(model, &in);
     cli_free_lines(&in);

@@ -78,17 +78,23 @@ void cli_note(const char *fmt, ...)
     va_end(ap);
 }
 
-const char *const cli_weights_names[] = {"f32", "bf16", "int8", NULL};
+const char *const cli_weights_names[] = {"f32", "bf16", "int8", "w8a8", NULL};
 
 att_dtype cli_weights(int index)
 {
-    static const att_dtype dtypes[] = {ATT_F32, ATT_BF16, ATT_I8};
+    static const att_dtype dtypes[] = {ATT_F32, ATT_BF16, ATT_I8, ATT_I8};
     return dtypes[index];
 }
 
-att_status cli_round_weights(att_params *params)
+bool cli_rounds_inputs(int index)
 {
-    return att_params_round_weights(params, cli_weights(cli.weights));
+    return strcmp(cli_weights_names[index], "w8a8") == 0;
+}
+
+att_status cli_round_weights(att_params *params, int index)
+{
+    att_params_round_inputs(params, cli_rounds_inputs(index));
+    return att_params_round_weights(params, cli_weights(index));
 }
 
 att_exec cli_exec(void)

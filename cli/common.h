@@ -80,7 +80,7 @@ extern cli_settings cli;
 #define CLI_QUIET   {"quiet", 'q', CLI_FLAG, &cli.quiet, NULL, "no progress and no notes"}
 #define CLI_THREADS {"threads", 0, CLI_INT, &cli.threads, "N", "threads to use; 0 is all cores", .min = 0, .max = 4096}
 #define CLI_SEED    {"seed", 0, CLI_INT, &cli.seed, "N", "where random numbers start", .min = 0, .max = HUGE_VAL}
-#define CLI_WEIGHTS {"weights", 0, CLI_CHOICE, &cli.weights, "NAME", "round weight matrices to fewer bits: less to read, a little less exact", .choices = cli_weights_names}
+#define CLI_WEIGHTS {"weights", 0, CLI_CHOICE, &cli.weights, "NAME", "round weight matrices to fewer bits: less to read, a little less exact; w8a8: what they multiply too", .choices = cli_weights_names}
 #define CLI_END     {NULL}
 /* clang-format on */
 
@@ -140,11 +140,12 @@ void cli_note(const char *fmt, ...) ATT_PRINTF(1, 2);
 /* How the library should run: --threads. */
 att_exec cli_exec(void);
 
-/* Types of weights: "f32", "bf16", "int8", and what the index of one of these names stands for. */
+/* Types of weights: "f32", "bf16", "int8", "w8a8", and what the index of one of these names stands for: the type, and
+ * whether what the weights multiply is rounded to 8 bits as well. */
 extern const char *const cli_weights_names[];
 att_dtype cli_weights(int index);
-/* As --weights says. */
-att_status cli_round_weights(att_params *params);
+bool cli_rounds_inputs(int index);
+att_status cli_round_weights(att_params *params, int index);
 
 /* The file to write results to; NULL and "-" are standard output. Returns NULL after a message. */
 FILE *cli_open_output(const char *path);

@@ -135,7 +135,7 @@ static att_status lengths_of_other(const att_pairs *pairs, cli_lengths *out)
     att_status st = att_translator_load(set.against, &exec, NULL, &t);
     if (st != ATT_OK) return st;
     out->name = model_name(t);
-    st = cli_round_weights(att_translator_params(t));
+    st = cli_round_weights(att_translator_params(t), cli.weights);
     if (st == ATT_OK) st = measure(t, pairs, &e);
     if (st == ATT_OK) {
         st = cli_lengths_measure(pairs, e.hypothesis, out);
@@ -202,7 +202,7 @@ static int run(int argc, char **argv)
     if (task == EVALUATE_CLASSES) return evaluate_classes(argv[0], &data);
     att_status st = att_translator_load(argv[0], &exec, NULL, &t);
     if (st != ATT_OK) return cli_fail(st);
-    st = cli_round_weights(att_translator_params(t));
+    st = cli_round_weights(att_translator_params(t), cli.weights);
     if (st == ATT_OK) st = evaluate_pairs(att_translator_recipe(t), &data, &pairs);
     if (st != ATT_OK) status = cli_fail(st);
     cli_catch_interrupt();

@@ -74,7 +74,7 @@ int evaluate_classes(const char *path, const evaluate_data *data)
     att_exec exec = cli_exec();
     att_status st = att_model_load(path, &exec, NULL, &model);
     if (st != ATT_OK) return cli_fail(st);
-    st = cli_round_weights(att_transformer_params(att_model_transformer(model)));
+    st = cli_round_weights(att_transformer_params(att_model_transformer(model)), cli.weights);
     if (st == ATT_OK) st = evaluate_pairs(att_model_recipe(model), data, &pairs);
     int status = st == ATT_OK ? measure(model, &pairs) : cli_fail(st);
     att_pairs_free(&pairs);

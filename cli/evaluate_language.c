@@ -53,7 +53,7 @@ int evaluate_language(const char *path, const char *data, const evaluate_wish *w
     att_exec exec = cli_exec();
     att_status st = att_language_load(path, &exec, NULL, &l);
     if (st != ATT_OK) return cli_fail(st);
-    st = cli_round_weights(att_transformer_params(att_language_model(l)));
+    st = cli_round_weights(att_transformer_params(att_language_model(l)), cli.weights);
     int status = st == ATT_OK ? measure(l, data, wish) : cli_fail(st);
     att_language_destroy(l);
     return status;

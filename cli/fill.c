@@ -48,7 +48,7 @@ static int run(int argc, char **argv)
     att_status st = att_language_load(argv[0], &exec, NULL, &l);
     status = st == ATT_OK ? CLI_DONE : cli_fail(st);
     if (st == ATT_OK) {
-        st = cli_round_weights(att_transformer_params(att_language_model(l)));
+        st = cli_round_weights(att_transformer_params(att_language_model(l)), cli.weights);
         if (st == ATT_OK)
             st = att_fill_masks(l, (att_text){argv[1], strlen(argv[1])}, set.best, MOST_MASKS, found, &masks);
         status =

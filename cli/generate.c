@@ -100,7 +100,7 @@ static int run(int argc, char **argv)
     if (status != CLI_DONE) return status;
     att_status st = att_language_load(argv[0], &exec, NULL, &l);
     if (st != ATT_OK) return cli_fail(st);
-    st = cli_round_weights(att_transformer_params(att_language_model(l)));
+    st = cli_round_weights(att_transformer_params(att_language_model(l)), cli.weights);
     set.o.slide = set.slide;
     set.o.ignore_end = set.ignore_end;
     set.o.seed = (uint64_t)cli.seed;

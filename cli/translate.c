@@ -195,7 +195,7 @@ static int run(int argc, char **argv)
     if (st != ATT_OK) return cli_fail(st);
     FILE *input = from_stdin ? stdin : fopen(argv[1], "r");
     int status = input ? CLI_DONE : cli_wrong("%s: %s", argv[1], strerror(errno));
-    st = cli_round_weights(att_translator_params(t));
+    st = cli_round_weights(att_translator_params(t), cli.weights);
     if (status == CLI_DONE && st != ATT_OK) status = cli_fail(st);
     if (status == CLI_DONE) status = with_outputs(t, input, from_stdin && isatty(STDIN_FILENO));
     if (input && input != stdin) fclose(input);

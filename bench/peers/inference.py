@@ -77,8 +77,8 @@ def ctranslate2_runs(folder, threads):
         return call
 
     cases = [("f32", 1, 1), ("int8", 1, 1), ("f32", 32, 1), ("int8", 32, 1), ("f32", 1, 4), ("int8", 1, 4), ("f32", 32, 4),
-             ("int8", 32, 4)]
-    kinds = {"f32": "float32", "int8": "int8"}
+             ("int8", 32, 4), ("w8a8", 1, 1), ("w8a8", 32, 1), ("w8a8", 32, 4)]
+    kinds = {"f32": "float32", "int8": "int8", "w8a8": "int8"}
     return [(["translate", "--weights", w, "--batch", str(b), "--beam", str(k)], {"ctranslate2": (make, kinds[w], b, k)})
             for w, b, k in cases]
 
@@ -100,11 +100,11 @@ def gpt2_runs(threads, llama_bench, folder):
             return 512 if prefill else 64
         return call
 
-    runs = [(["generate", "--weights", w], {}) for w in ("f32", "bf16", "int8")] + [(["generate", "--prefill"], {})]
+    runs = [(["generate", "--weights", w], {}) for w in ("f32", "bf16", "int8", "w8a8")] + [(["generate", "--prefill"], {})]
     runs[0][1]["transformers"] = (make, False)
-    runs[3][1]["transformers"] = (make, True)
+    runs[-1][1]["transformers"] = (make, True)
     if llama_bench:
-        for (_, peers), (kind, prompt) in zip(runs, (("f32", 0), ("bf16", 0), ("q8_0", 0), ("f32", 512))):
+        for (_, peers), (kind, prompt) in zip(runs, (("f32", 0), ("bf16", 0), ("q8_0", 0), ("q8_0", 0), ("f32", 512))):
             path = os.path.join(folder, kind + ".gguf")
             gpt2_file(path, kind)
             peers["llama.cpp"] = (llama, llama_bench, path, prompt, threads)

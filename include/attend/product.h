@@ -31,6 +31,7 @@ typedef struct att_packed {
     void *data;
     att_dtype dtype; /* of data: ATT_F32, ATT_BF16 or ATT_I8 */
     float *scale;    /* (N) of ATT_I8: column n of b is scale[n] times whole numbers -127 .. 127 */
+    int a_bits;      /* of ATT_I8, its user's to set: 8 rounds rows of a to 8 bits as well, see att_product_packed */
 } att_packed;
 
 /* c(M,N) = act(a(M,K) b(K,N) + bias(N)), or c += a b + bias.
@@ -74,7 +75,8 @@ ATT_API att_status att_product_pack_as(const att_exec *exec, att_dtype dtype, at
 ATT_API void att_product_packed_column(const att_packed *packed, int64_t n, float *out);
 
 /* As att_product with the packed b. ATT_F32 gives the same bits, ATT_BF16 those of att_product with the rounded b. For
- * ATT_I8 the rows of a are rounded too, to multiples of max_k |a[m,k]| / L with L = min(32767, 2^31 / (127 K)), but for
+ * ATT_I8 the rows of a are rounded too, to multiples of max_k |a[m,k]| / L with L = min(32767, 2^31 / (127 K)), or
+ * L = 127 where b's a_bits is 8 (W8A8: up to twice as fast on CPUs that multiply bytes), but for
  * ATT_ISA_REF: c then differs from the product with the rounded b by at most max_k |a[m,k]| / (2 L) sum_k |b[k,n]|. A
  * row of a that is not finite gives NaN, one that is below 1e-30 throughout counts as zeros. c is float32. Every row of
  * c has the same bits alone or in a batch and for any number of threads.

@@ -63,6 +63,9 @@ ATT_API void att_params_changed(att_params *params);
  * Of a loaded model, a matrix that only such products read gives its float32 memory back when it is first used: its
  * att_parameter_value then has no data, and another rounding fails with ATT_E_VALUE. */
 ATT_API att_status att_params_round_weights(att_params *params, att_dtype dtype);
+/* Whether the products with ATT_I8 weights round what they multiply, row by row, to 8 bits as well (W8A8), instead of
+ * the 12 to 16 bits that sums leave room for: see att_packed's a_bits. */
+ATT_API void att_params_round_inputs(att_params *params, int to_8_bits);
 
 ATT_API const char *att_parameter_name(const att_parameter *p);
 ATT_API const att_view *att_parameter_value(const att_parameter *p);

@@ -20,6 +20,7 @@ typedef struct att_gemm8_block {
     int64_t rows, cols, k; /* k: whole steps of `depth` */
     const int16_t *a;      /* row m at m * a_row, as quantise leaves it; one row more may be read */
     int64_t a_row;
+    int32_t limit; /* of the rounded values, as quantise had it */
     const float *step;  /* [rows] */
     const int8_t *b;    /* panel j at j * (head + nr * k), as pack leaves it */
     const float *scale; /* of the block's columns */

@@ -67,6 +67,7 @@ static void multiply_tile(void *ctx, int64_t tile, int worker)
                            .k = k,
                            .a = p->rounded + row * p->a_row,
                            .a_row = p->a_row,
+                           .limit = p->limit,
                            .step = p->step + row,
                            .b = (const int8_t *)p->b->data + n0 / nr * (p->kernels->head + nr * k),
                            .scale = p->b->scale + n0,
@@ -86,10 +87,10 @@ static void multiply_chunk(product8 *p, const att_exec *exec)
     att_parallel(exec, p->row_tiles * p->col_tiles, multiply_tile, p);
 }
 
-/* 127 limit K < 2^31, and what 16 bits hold. */
-static int32_t largest_rounded(int64_t K)
+/* 127 limit K < 2^31, and what the bits hold. */
+static int32_t largest_rounded(const att_packed *b)
 {
-    return (int32_t)att_min64(INT16_MAX, INT32_MAX / (127 * att_max64(K, 1)));
+    return (int32_t)att_min64(b->a_bits == 8 ? INT8_MAX : INT16_MAX, INT32_MAX / (127 * att_max64(b->K, 1)));
 }
 
 static void reference(const product8 *p)
@@ -112,7 +113,7 @@ att_status att_product_i8(const att_product_desc *desc, const att_exec *exec, co
     }
     if ((double)M * (double)b->N * (double)b->K < ATT_SERIAL_WORK) exec = NULL;
     p.a_row = rounded_width(b->K);
-    p.limit = largest_rounded(b->K);
+    p.limit = largest_rounded(b);
     p.step = workspace.data;
     p.rounded = (int16_t *)(void *)((char *)workspace.data + att_round_up((size_t)chunk * sizeof(float), ATT_ALIGN));
     for (p.row = 0; p.row < M; p.row += chunk) {

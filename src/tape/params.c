@@ -221,6 +221,11 @@ att_status att_params_round_weights(att_params *params, att_dtype dtype)
     return ATT_OK;
 }
 
+void att_params_round_inputs(att_params *params, int to_8_bits)
+{
+    params->a_bits = to_8_bits ? 8 : 0;
+}
+
 void att_params_zero_gradients(att_params *params)
 {
     for (int64_t i = 0; i < params->count; i++) params->list[i]->gradient_valid = false;
@@ -265,7 +270,10 @@ att_status att_parameter_packed(att_parameter *p, const att_exec *exec, bool tra
 {
     att_pack_cache *cache = transposed ? &p->pack_t : &p->pack;
     *out = &cache->packed;
-    if (cache->version == p->owner->version) return ATT_OK;
+    if (cache->version == p->owner->version) {
+        cache->packed.a_bits = p->owner->a_bits;
+        return ATT_OK;
+    }
     ATT_REQUIRE(!p->dropped, ATT_E_VALUE, "parameter '%s': was rounded to %s and has no other value any more", p->name,
                 att_dtype_name(p->owner->weights));
     att_view b = transposed ? att_view_transpose(&p->value, 0, 1) : p->value;
@@ -275,6 +283,7 @@ att_status att_parameter_packed(att_parameter *p, const att_exec *exec, bool tra
         cache->memory.bytes = bytes;
     }
     ATT_TRY(att_product_pack_as(exec, p->owner->weights, &cache->packed, &b, cache->memory));
+    cache->packed.a_bits = p->owner->a_bits;
     cache->version = p->owner->version;
     drop_value(p);
     return ATT_OK;

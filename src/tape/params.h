@@ -44,6 +44,7 @@ struct att_params {
     int64_t elements;
     int64_t version;
     att_dtype weights; /* of packed matrices */
+    int a_bits;        /* of what ATT_I8 ones multiply, see att_packed */
 };
 
 /* Values of parameters that were allocated as ATT_PARAMS_LATER: memory of the params' allocator that they will own, and

@@ -83,6 +83,7 @@ static void every_measurement_gives_its_rate(void **state)
     BENCH("product", NULL, "--shape=5,7,3", "--packed", "--isa=portable");
     BENCH("product", NULL, "--shape=5,7,3", "--weights=bf16");
     BENCH("product", NULL, "--shape=5,7,3", "--weights=int8", "--isa=portable");
+    BENCH("product", NULL, "--shape=5,7,3", "--weights=w8a8");
     BENCH("train", "tokens_per_s", "--width=8", "--batch=2", "--length=3", "--vocabulary=11");
     BENCH("train", "tokens_per_s", "--model=transformer", "--width=8", "--batch=2", "--length=3", "--vocabulary=11");
     BENCH("train", "tokens_per_s", "--model=gpt", "--width=12", "--batch=2", "--length=3", "--vocabulary=11");
@@ -91,6 +92,7 @@ static void every_measurement_gives_its_rate(void **state)
     BENCH("translate", "tokens_per_s", "--width=16", "--length=3", "--vocabulary=11", "--batch=2", "--beam=3");
     BENCH("translate", "tokens_per_s", "--width=16", "--length=3", "--vocabulary=11", "--weights=int8");
     BENCH("generate", "tokens_per_s", "--width=24", "--length=5", "--vocabulary=11", "--weights=bf16");
+    BENCH("generate", "tokens_per_s", "--width=24", "--length=5", "--vocabulary=11", "--weights=w8a8");
     BENCH("generate", "tokens_per_s", "--width=24", "--length=5", "--vocabulary=11", "--prefill");
     BENCH("train", "tokens_per_s", "--model=nmt", "--width=8", "--batch=2", "--length=3", "--vocabulary=11");
 }

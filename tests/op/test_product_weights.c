@@ -12,25 +12,26 @@ typedef struct weight_case {
     int64_t M, N, K;
     bool bias, transposed, strided; /* of b; of a and c */
     att_product_desc desc;
+    int a_bits; /* of packed 8-bit weights */
 } weight_case;
 
 static const weight_case cases[] = {
     /* M  N    K     bias   b^T    strided */
-    {1, 1, 1, false, false, false, {0}},
-    {1, 16, 2, true, false, false, {0}},
-    {1, 300, 513, true, false, false, {.activation = ATT_ACT_RELU}},
-    {2, 33, 7, false, true, true, {.accumulate = 1}},
-    {3, 129, 256, true, true, false, {.activation = ATT_ACT_GELU_TANH}},
-    {5, 17, 255, false, false, true, {0}},
-    {6, 64, 300, true, true, false, {.activation = ATT_ACT_SILU}},
-    {7, 31, 64, true, false, true, {.activation = ATT_ACT_GELU}},
-    {13, 48, 1030, false, true, false, {.accumulate = 1}},
-    {29, 15, 90, true, true, true, {.activation = ATT_ACT_TANH}},
-    {97, 70, 129, true, false, false, {0}},
-    {0, 5, 3, false, false, false, {0}},
-    {4, 0, 3, false, false, false, {0}},
-    {4, 9, 0, true, false, false, {.activation = ATT_ACT_SIGMOID}},
-    {1, 40, 0, true, false, false, {0}},
+    {1, 1, 1, false, false, false, {0}, 0},
+    {1, 16, 2, true, false, false, {0}, 0},
+    {1, 300, 513, true, false, false, {.activation = ATT_ACT_RELU}, 0},
+    {2, 33, 7, false, true, true, {.accumulate = 1}, 0},
+    {3, 129, 256, true, true, false, {.activation = ATT_ACT_GELU_TANH}, 0},
+    {5, 17, 255, false, false, true, {0}, 0},
+    {6, 64, 300, true, true, false, {.activation = ATT_ACT_SILU}, 0},
+    {7, 31, 64, true, false, true, {.activation = ATT_ACT_GELU}, 0},
+    {13, 48, 1030, false, true, false, {.accumulate = 1}, 0},
+    {29, 15, 90, true, true, true, {.activation = ATT_ACT_TANH}, 0},
+    {97, 70, 129, true, false, false, {0}, 0},
+    {0, 5, 3, false, false, false, {0}, 0},
+    {4, 0, 3, false, false, false, {0}, 0},
+    {4, 9, 0, true, false, false, {.activation = ATT_ACT_SIGMOID}, 0},
+    {1, 40, 0, true, false, false, {0}, 0},
 };
 enum { CASES = sizeof cases / sizeof *cases };
 
@@ -90,6 +91,7 @@ static void run(const problem *p, att_exec exec, att_dtype dtype, const att_view
     w.data = guard_alloc(w.bytes);
     memset(w.data, 0xff, w.bytes);
     assert_ok(att_product_pack_as(&exec, dtype, &packed, &p->vb, memory));
+    packed.a_bits = p->t->a_bits;
     if (look) look(p, &packed);
     assert_ok(att_product_packed(&p->t->desc, &exec, c, a, &packed, &p->vbias, w));
     guard_free(w.data, w.bytes);
@@ -184,15 +186,23 @@ static void test_bf16(void **state)
     each(check_bf16);
 }
 
+/* The largest rounded value of a row of a. */
+static int64_t largest_rounded(const weight_case *t)
+{
+    const int64_t most = t->a_bits == 8 ? 127 : INT16_MAX, room = INT32_MAX / (127 * (t->K > 0 ? t->K : 1));
+    return room < most ? room : most;
+}
+
 /* int8: what the header says about the rounding of a, here before the activation. */
-static void check_i8(const weight_case *t, att_isa isa)
+static void check_i8_of(const weight_case *t, att_isa isa, int a_bits)
 {
     weight_case linear = *t;
     linear.desc.activation = ATT_ACT_NONE;
+    linear.a_bits = a_bits;
     problem p = problem_new(&linear);
     att_span memory;
     att_packed b = reference_pack(&p, ATT_I8, &memory);
-    double limit = fmin(32767.0, floor(2147483647.0 / (127.0 * (double)(t->K ? t->K : 1))));
+    double limit = (double)largest_rounded(&linear);
     float *old = random_floats((int64_t)p.c_count, 3);
     run(&p, (att_exec){.isa = isa}, ATT_I8, &p.vc, &p.va, NULL);
     for (int64_t m = 0; m < t->M; m++)
@@ -215,6 +225,12 @@ static void check_i8(const weight_case *t, att_isa isa)
     guard_free(old, p.c_count * sizeof *old);
     guard_free(memory.data, memory.bytes);
     problem_free(&p);
+}
+
+static void check_i8(const weight_case *t, att_isa isa)
+{
+    check_i8_of(t, isa, 0);
+    check_i8_of(t, isa, 8);
 }
 
 static void test_i8(void **state)
@@ -257,9 +273,11 @@ static void same_bits(const problem *x, const problem *y, const char *what)
 /* Any number of threads, and every row alone. */
 static void check_bits(const weight_case *t, att_isa isa)
 {
-    static const att_dtype dtypes[] = {ATT_BF16, ATT_I8};
-    for (int d = 0; d < 2; d++) {
-        problem one = problem_new(t), many = problem_new(t), rows = problem_new(t);
+    static const att_dtype dtypes[] = {ATT_BF16, ATT_I8, ATT_I8};
+    for (int d = 0; d < 3; d++) {
+        weight_case of = *t;
+        of.a_bits = d == 2 ? 8 : 0;
+        problem one = problem_new(&of), many = problem_new(&of), rows = problem_new(&of);
         run(&one, (att_exec){.isa = isa}, dtypes[d], &one.vc, &one.va, NULL);
         run(&many, (att_exec){.isa = isa, .threads = 3}, dtypes[d], &many.vc, &many.va, NULL);
         same_bits(&one, &many, "threads");
@@ -282,12 +300,13 @@ static void test_bits(void **state)
 static void test_large(void **state)
 {
     (void)state;
-    static const weight_case large[] = {{300, 200, 1030, true, false, false, {0}},
-                                        {1, 2500, 700, true, true, false, {0}}};
+    static const weight_case large[] = {{300, 200, 1030, true, false, false, {0}, 0},
+                                        {1, 2500, 700, true, true, false, {0}, 0},
+                                        {300, 200, 1030, true, false, false, {0}, 8}};
     att_isa isa[8];
     for (int n = testable_isas(isa), i = 0; i < n; i++)
-        for (int c = 0; c < 2; c++)
-            for (int d = 0; d < 2 && isa[i] != ATT_ISA_REF; d++) {
+        for (int c = 0; c < 3; c++)
+            for (int d = large[c].a_bits == 8; d < 2 && isa[i] != ATT_ISA_REF; d++) {
                 problem one = problem_new(&large[c]), many = problem_new(&large[c]);
                 run(&one, (att_exec){.isa = isa[i]}, d ? ATT_I8 : ATT_BF16, &one.vc, &one.va, NULL);
                 run(&many, (att_exec){.isa = isa[i], .threads = 4}, d ? ATT_I8 : ATT_BF16, &many.vc, &many.va, NULL);
@@ -300,7 +319,7 @@ static void test_large(void **state)
 static void test_same_as(void **state)
 {
     (void)state;
-    static const weight_case t = {5, 70, 600, true, false, false, {.activation = ATT_ACT_RELU}};
+    static const weight_case t = {5, 70, 600, true, false, false, {.activation = ATT_ACT_RELU}, 0};
     att_isa isa[8];
     problem first = problem_new(&t);
     for (int n = testable_isas(isa), i = 0; i < n; i++) {
@@ -321,7 +340,7 @@ static void test_same_as(void **state)
 /* What kernel/gemm8.h says, a number at a time. */
 static void exact_i8(const problem *p, const att_packed *b, float *c)
 {
-    const int64_t K = p->t->K, limit = INT32_MAX / (127 * K) < INT16_MAX ? INT32_MAX / (127 * K) : INT16_MAX;
+    const int64_t K = p->t->K, limit = largest_rounded(p->t);
     for (int64_t m = 0; m < p->t->M; m++) {
         float most = 0;
         for (int64_t k = 0; k < K; k++) most = fmaxf(most, fabsf(at(&p->va, m, k)));
@@ -336,15 +355,14 @@ static void exact_i8(const problem *p, const att_packed *b, float *c)
 }
 
 /* int8: the bits of the formula, for every number of rows of a micro-tile and depths around those that it unrolls. */
-static void test_exact(void **state)
+static void check_exact(int a_bits)
 {
-    (void)state;
-    static const int64_t columns[] = {1, 31, 64, 97}, depth[] = {1, 2, 3, 5, 6, 9, 10, 11, 13, 600};
+    static const int64_t columns[] = {1, 31, 64, 97}, depth[] = {1, 2, 3, 5, 6, 9, 10, 11, 13, 15, 17, 63, 600};
     att_isa isa[8];
     for (int64_t M = 1; M <= 14; M++)
         for (int c = 0; c < 4; c++)
-            for (int d = 0; d < 10; d++) {
-                weight_case t = {M, columns[c], depth[d], false, false, false, {0}};
+            for (int d = 0; d < 13; d++) {
+                weight_case t = {M, columns[c], depth[d], false, false, false, {0}, a_bits};
                 problem p = problem_new(&t), want = problem_new(&t);
                 att_span memory;
                 att_packed b = reference_pack(&p, ATT_I8, &memory);
@@ -359,6 +377,13 @@ static void test_exact(void **state)
             }
 }
 
+static void test_exact(void **state)
+{
+    (void)state;
+    check_exact(0);
+    check_exact(8);
+}
+
 /* ---- extremes ---- */
 
 /* The largest sums that int32 must hold: all values at their largest, K where the limit is exact. */
@@ -368,8 +393,8 @@ static void test_no_overflow(void **state)
     static const int64_t depth[] = {2, 516, 517, 4096, ATT_GEMM8_MAX_K};
     att_isa isa[8];
     for (int n = testable_isas(isa), i = 0; i < n; i++)
-        for (int d = 0; d < 5; d++) {
-            weight_case t = {1, 3, depth[d], false, false, false, {0}};
+        for (int d = 0; d < 10; d++) {
+            weight_case t = {1, 3, depth[d / 2], false, false, false, {0}, d % 2 * 8};
             problem p = problem_new(&t);
             for (int64_t k = 0; k < t.K; k++) {
                 p.a[k] = 2.0f;
@@ -388,16 +413,16 @@ static void test_no_overflow(void **state)
 static void test_special_rows(void **state)
 {
     (void)state;
-    static const weight_case t = {4, 20, 37, true, false, false, {0}};
     att_isa isa[8];
-    for (int n = testable_isas(isa), i = 0; i < n; i++) {
-        if (isa[i] == ATT_ISA_REF) continue;
+    for (int n = testable_isas(isa) * 2, i = 0; i < n; i++) {
+        const weight_case t = {4, 20, 37, true, false, false, {0}, i % 2 * 8};
+        if (isa[i / 2] == ATT_ISA_REF) continue;
         problem p = problem_new(&t), q = problem_new(&t);
-        run(&q, (att_exec){.isa = isa[i]}, ATT_I8, &q.vc, &q.va, NULL);
+        run(&q, (att_exec){.isa = isa[i / 2]}, ATT_I8, &q.vc, &q.va, NULL);
         p.a[36] = INFINITY;
         p.a[37] = NAN;
         for (int64_t k = 0; k < t.K; k++) p.a[2 * t.K + k] = k % 2 ? 1e-38f : 0.0f;
-        run(&p, (att_exec){.isa = isa[i]}, ATT_I8, &p.vc, &p.va, NULL);
+        run(&p, (att_exec){.isa = isa[i / 2]}, ATT_I8, &p.vc, &p.va, NULL);
         for (int64_t j = 0; j < t.N; j++) {
             assert_true(isnan(p.c[j]) && isnan(p.c[t.N + j]));
             assert_true(p.c[2 * t.N + j] == p.bias[j]);

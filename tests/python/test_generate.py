@@ -54,16 +54,18 @@ def test_measures(models):
 
 
 def test_rounded_weights(models):
-    loss = {w: models.json("evaluate", "gpt/best.att", "text", "--weights", w)["loss"] for w in ("f32", "bf16", "int8")}
+    loss = {w: models.json("evaluate", "gpt/best.att", "text", "--weights", w)["loss"]
+            for w in ("f32", "bf16", "int8", "w8a8")}
     assert loss["f32"] == models.json("evaluate", "gpt/best.att", "text")["loss"]
-    for rounded in ("bf16", "int8"):
+    assert len(set(loss.values())) == 4
+    for rounded in ("bf16", "int8", "w8a8"):
         assert loss[rounded] != loss["f32"] and loss[rounded] == pytest.approx(loss["f32"], rel=0.05)
         assert models("generate", "gpt/best.att", "--prompt", "the cat", "--temperature", "0", "--quiet", "--weights",
                       rounded) == "the cat sat on the mat\n"
         filled = models.json("fill", "bert/best.att", "the c[MASK]t", "-n", 1, "--weights", rounded)["fillings"][0]
         exact = models.json("fill", "bert/best.att", "the c[MASK]t", "-n", 1)["fillings"][0]
         assert filled["token"] == "a" and filled["probability"] != exact["probability"]
-    assert "--weights: 'int4', expected f32, bf16 or int8" in models.error("generate", "gpt/best.att", "--weights=int4")
+    assert "--weights: 'int4', expected f32, bf16, int8 or w8a8" in models.error("generate", "gpt/best.att", "--weights=int4")
 
 
 def test_fills_in(models):

@@ -56,9 +56,9 @@ def test_files_and_standard_streams_agree(attend, write, model):
 
 def test_rounded_weights(attend, model):
     scores = {w: translate(attend, model, sentences(3, 6), "--beam", 2, "--n-best", 2, "--weights", w)
-              for w in ("f32", "bf16", "int8")}
+              for w in ("f32", "bf16", "int8", "w8a8")}
     assert scores["f32"] == translate(attend, model, sentences(3, 6), "--beam", 2, "--n-best", 2)
-    assert len(set(scores.values())) == 3
+    assert len(set(scores.values())) == 4
     assert "--weights: 'f16'" in attend.error("translate", model, "--weights", "f16")
 
 

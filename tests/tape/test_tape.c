@@ -402,9 +402,9 @@ static void failing_allocator(void **state)
 static void rounded_weights(void **state)
 {
     (void)state;
-    static const att_dtype dtypes[] = {ATT_F32, ATT_BF16, ATT_I8, ATT_F32};
-    static const float share[] = {0, 1.0f / 256, 1.0f / 127, 0};
-    float x[2 * 40], first[2 * 30];
+    static const att_dtype dtypes[] = {ATT_F32, ATT_BF16, ATT_I8, ATT_I8, ATT_F32};
+    static const float share[] = {0, 1.0f / 256, 1.0f / 127, 2.0f / 127, 0}; /* the second int8: the inputs too */
+    float x[2 * 40], first[2 * 30], last[2 * 30] = {0};
     att_params *params;
     att_parameter *w;
     att_tape *tape;
@@ -414,8 +414,9 @@ static void rounded_weights(void **state)
     assert_ok(att_params_allocate(params, 3, 0));
     assert_ok(att_tape_create(NULL, NULL, &tape));
     att_view in = att_view_2d(x, ATT_F32, 2, 40);
-    for (int d = 0; d < 4; d++) {
+    for (int d = 0; d < 5; d++) {
         assert_ok(att_params_round_weights(params, dtypes[d]));
+        att_params_round_inputs(params, d == 3);
         att_tape_begin(tape, 0);
         att_node *y =
             att_tape_linear(tape, att_tape_constant(tape, &in), att_tape_parameter(tape, w), NULL, ATT_ACT_NONE);
@@ -427,6 +428,8 @@ static void rounded_weights(void **state)
             most = fmaxf(most, fabsf(got[i] - first[i]));
         }
         assert_true(most <= 20 * share[d] && (share[d] == 0 || most > 0)); /* sum |x| is about 20 */
+        assert_true(d == 0 || memcmp(got, last, sizeof last) != 0);
+        memcpy(last, got, sizeof last);
     }
     assert_ok(att_params_round_weights(params, ATT_I8));
     att_tape_begin(tape, 1);

@@ -1,7 +1,10 @@
 /* The micro-kernel of products with 8-bit weights: see kernel/gemm8.h. Rounding a row of a, a panel's tiles one after
- * the other, and what follows a product; gemm8_pairs.h multiplies pairs of 16 bits, gemm8_amx.h on matrix units. */
+ * the other, and what follows a product; gemm8_pairs.h multiplies pairs of 16 bits, gemm8_bytes.h fours of bytes,
+ * gemm8_amx.h on matrix units. */
 #if defined(__AMX_INT8__)
 #include "kernel/cpu/gemm8_amx.h"
+#elif defined(__AVX512VNNI__)
+#include "kernel/cpu/gemm8_bytes.h"
 #else
 #include "kernel/cpu/gemm8_pairs.h"
 #endif
@@ -32,17 +35,15 @@ VF_INLINE float largest(const float *x, const int64_t stride, int64_t K)
 
 VF_INLINE float quantise_row(int16_t *q, const float *x, const int64_t stride, int64_t K, int32_t limit)
 {
-    const float most = largest(x, stride, K), inverse = (float)limit / most;
+    const float most = largest(x, stride, K);
+    const bool some = most >= least;
+    const vf inverse = vf_set1(some ? (float)limit / most : 0.0f);
     const int64_t width = (K + DEPTH - 1) / DEPTH * DEPTH;
-    if (!(most >= least)) {
-        memset(q, 0, (size_t)width * sizeof *q);
-        return most == most ? 0.0f : most;
-    }
     for (int64_t k = 0; k < width; k += VF_LANES) {
-        vf some = k < K ? load_strided(x + k * stride, stride, K - k) : vf_zero();
-        store_rounded(q, k, vf_mul(some, vf_set1(inverse)));
+        vf values = some && k < K ? load_strided(x + k * stride, stride, K - k) : vf_zero();
+        store_rounded(q, k, width, limit, vf_mul(values, inverse));
     }
-    return most / (float)limit;
+    return some ? most / (float)limit : most == most ? 0.0f : most;
 }
 
 static float quantise(int16_t *q, const float *x, int64_t stride, int64_t K, int32_t limit)
@@ -78,7 +79,7 @@ static void ask_for(tile8 *t, int64_t i, int64_t tiles)
 static void block(const att_gemm8_block *g)
 {
     float dense[MR * NR];
-    int64_t tiles = (g->rows + MR - 1) / MR;
+    const int64_t most = tile_rows(g->limit), tiles = (g->rows + most - 1) / most;
     begin_block((g->rows + tiles - 1) / tiles);
     for (int64_t n = 0; n < g->cols; n += NR)
         for (int64_t i = 0, row = 0; i < tiles; i++) {
@@ -86,6 +87,7 @@ static void block(const att_gemm8_block *g)
             tile8 t = {.a = g->a + row * g->a_row,
                        .a_row = g->a_row,
                        .k = g->k,
+                       .limit = g->limit,
                        .step = g->step + row,
                        .scale = g->scale + n,
                        .b = g->b + n / NR * (HEAD + NR * g->k) + HEAD};

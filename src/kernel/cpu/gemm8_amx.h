@@ -16,6 +16,7 @@ enum { MR = 16, NR = 32, DEPTH = 64, ROW = 4 * NR /* bytes of a row of a panel *
 typedef struct tile8 {
     const int16_t *a;
     int64_t a_row, k;
+    int32_t limit;
     const float *step, *scale;
     const int8_t *b;
     const char *ask; /* what to fetch into the cache meanwhile: a place for each two of k, `ask_step` bytes apart */
@@ -23,6 +24,12 @@ typedef struct tile8 {
 } tile8;
 
 /* rows: the most that a tile of the block has. */
+static inline int64_t tile_rows(int32_t limit)
+{
+    (void)limit;
+    return MR;
+}
+
 static inline void begin_block(int64_t rows)
 {
     tile_config c = {.palette = 1};
@@ -38,8 +45,9 @@ static inline void end_block(void)
 }
 
 /* Vector k / 16 of a row. */
-VF_INLINE void store_rounded(int16_t *q, int64_t k, vf x)
+VF_INLINE void store_rounded(int16_t *q, int64_t k, int64_t width, int32_t limit, vf x)
 {
+    (void)width, (void)limit;
     int8_t *step = (int8_t *)(q + k / DEPTH * DEPTH) + k % DEPTH;
     __m512i whole = _mm512_cvtepi16_epi32(_mm512_cvtsepi32_epi16(_mm512_cvtps_epi32(x)));
     _mm_storeu_si128((__m128i *)(void *)step, _mm512_cvtepi32_epi8(whole));

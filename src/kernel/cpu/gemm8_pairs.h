@@ -26,6 +26,12 @@ enum {
     HEAD = 0
 }; /* NV of a row of words: all, and the odd columns */
 
+static inline int64_t tile_rows(int32_t limit)
+{
+    (void)limit;
+    return MR;
+}
+
 static inline void begin_block(int64_t rows)
 {
     (void)rows;
@@ -33,8 +39,9 @@ static inline void begin_block(int64_t rows)
 
 static inline void end_block(void) {}
 
-VF_INLINE void store_rounded(int16_t *q, int64_t k, vf x)
+VF_INLINE void store_rounded(int16_t *q, int64_t k, int64_t width, int32_t limit, vf x)
 {
+    (void)width, (void)limit;
     vf_store_i16(q + k, x);
 }
 
@@ -61,6 +68,7 @@ static int8_t weight(const int8_t *panel, int64_t k, int64_t j)
 typedef struct tile8 {
     const int16_t *a;
     int64_t a_row, k;
+    int32_t limit;
     const float *step, *scale;
     const int8_t *b;
     const char *ask; /* what to fetch into the cache meanwhile: a place for each pair, `ask_step` bytes apart */
