@@ -24,7 +24,8 @@ typedef struct att_exec {
     att_isa isa; /* an upper bound; a higher one than the machine has is lowered silently to the machine's */
 } att_exec;
 
-/* The best level that this CPU has and this operating system saves the registers of. */
+/* The best level that this CPU has and this operating system saves the registers of. ATT_ISA_AVX512_BF16 only where it
+ * is faster than float32. */
 ATT_API att_isa att_isa_detect(void);
 ATT_API const char *att_isa_name(att_isa isa); /* "avx2" */
 ATT_API att_status att_isa_parse(const char *name, att_isa *isa);

@@ -4,8 +4,10 @@
 #include <pthread.h>
 #include <string.h>
 
-#if defined(ATT_HAVE_AMX)
+#if defined(ATT_HAVE_BF16)
 #include <cpuid.h>
+#endif
+#if defined(ATT_HAVE_AMX)
 #include <sys/syscall.h>
 #include <unistd.h>
 #endif
@@ -123,17 +125,18 @@ static bool may_use_tiles(void)
 }
 #endif
 
+/* Intel's processors from Sapphire Rapids on leave bfloat16 to their matrix units: without those (a hypervisor may hide
+ * them) their AVX512_BF16 has half the multiply-adds of float32. */
 static att_isa with_vnni(void)
 {
 #if defined(ATT_HAVE_BF16)
-    if (!__builtin_cpu_supports("avx512bf16")) return ATT_ISA_AVX512_VNNI;
+    unsigned a, b, c, d = 0;
+    enum { AMX_BF16 = 1u << 22, AVX512_FP16 = 1u << 23, AMX_TILE = 1u << 24, AMX_INT8 = 1u << 25 };
+    if (!__builtin_cpu_supports("avx512bf16") || !__get_cpuid_count(7, 0, &a, &b, &c, &d)) return ATT_ISA_AVX512_VNNI;
 #if defined(ATT_HAVE_AMX)
-    unsigned a, b, c, d;
-    enum { AMX_BF16 = 1u << 22, AMX_TILE = 1u << 24, AMX_INT8 = 1u << 25 };
-    bool has_units = __get_cpuid_count(7, 0, &a, &b, &c, &d) && (d & AMX_BF16) && (d & AMX_INT8) && (d & AMX_TILE);
-    if (has_units && may_use_tiles()) return ATT_ISA_AMX;
+    if ((d & AMX_BF16) && (d & AMX_INT8) && (d & AMX_TILE) && may_use_tiles()) return ATT_ISA_AMX;
 #endif
-    return ATT_ISA_AVX512_BF16;
+    return __builtin_cpu_is("intel") && (d & AVX512_FP16) ? ATT_ISA_AVX512_VNNI : ATT_ISA_AVX512_BF16;
 #else
     return ATT_ISA_AVX512_VNNI;
 #endif
