@@ -9,7 +9,7 @@
 #include "kernel/cpu/convert.h"
 #include "kernel/cpu/vmath.h"
 
-enum { BLOCK = 64, BLOCK_BYTES = 16384, LINE = 64, ACCUMULATORS = 8 };
+enum { BLOCK = 64, BLOCK_BYTES = 16384, LINE = 64, ACCUMULATORS = VF_LANES == 16 ? 16 : 8 };
 
 typedef struct piece { /* of a split, and what it works on */
     const att_decode_split *s;
@@ -157,7 +157,9 @@ VF_INLINE int lines(const att_dtype type, const int vectors)
 /* Keeps the compiler from reading x again in each of its uses: loads are as scarce as multiply-adds. */
 VF_INLINE vf in_register(vf x)
 {
-#if VF_LANES >= 8
+#if VF_LANES == 16
+    __asm__("" : "+v"(x));
+#elif VF_LANES == 8
     __asm__("" : "+x"(x));
 #endif
     return x;
@@ -355,24 +357,24 @@ VF_INLINE void mix_tile(const att_dtype type, const int height, const int count,
     vf sum[ACCUMULATORS];
     float *o = x->o + r * x->wide_v + d;
     const float *w = x->e + r * BLOCK;
-#pragma GCC unroll 8
+#pragma GCC unroll 16
     for (int i = 0; i < height * count; i++) sum[i] = vf_load(o + i / count * x->wide_v + i % count * VF_LANES);
     const char *v = x->v;
     for (int64_t c = 0; c < x->n; c++) {
         vf value[ACCUMULATORS];
-#pragma GCC unroll 8
+#pragma GCC unroll 16
         for (int i = 0; i < count; i++)
             value[i] = count == 1 ? load(v, type, d) : load_half(v, type, d + i / 2 * 2 * VF_LANES, i % 2);
 #pragma GCC unroll 4
         for (int y = 0; y < height; y++) {
             vf weight = vf_set1(w[y * BLOCK + c]);
-#pragma GCC unroll 8
+#pragma GCC unroll 16
             for (int i = 0; i < count; i++) sum[y * count + i] = vf_fma(weight, value[i], sum[y * count + i]);
         }
         v += x->v_step;
         fetch_lines(lines(type, count), f);
     }
-#pragma GCC unroll 8
+#pragma GCC unroll 16
     for (int i = 0; i < height * count; i++) vf_store(o + i / count * x->wide_v + i % count * VF_LANES, sum[i]);
 }
 
@@ -393,6 +395,8 @@ VF_INLINE void mix_rows(const att_dtype type, const int height, const piece *x, 
     const int64_t Dv = x->p->Dv;
     int64_t d = 0;
     for (; d + count * VF_LANES <= Dv; d += count * VF_LANES) mix_tile(type, height, count, x, r, d, f);
+    for (; count > 8 && d + 8 * VF_LANES <= Dv; d += 8 * VF_LANES) mix_tile(type, height, 8, x, r, d, f);
+    for (; count > 4 && d + 4 * VF_LANES <= Dv; d += 4 * VF_LANES) mix_tile(type, height, 4, x, r, d, f);
     for (; d + 2 * VF_LANES <= Dv; d += 2 * VF_LANES) mix_tile(type, height, 2, x, r, d, f);
     if (d + VF_LANES <= Dv) {
         mix_tile(type, height, 1, x, r, d, f);
