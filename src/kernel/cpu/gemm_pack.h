@@ -7,13 +7,13 @@
 
 /* MR x NV accumulators, NV vectors of b and one of a fill the registers: 31 of 32, 15 of 16, 11 of 16. The loop
  * takes UNROLL values of k in a turn where its own instructions count. Blocks of a, MC x KC, lie in the second-level
- * cache; the deeper, the seldomer is c read and written. FETCHES: a tile leaves room for instructions that fetch its c
- * and an a that lies transposed. */
+ * cache; the deeper, the seldomer is c read and written. FETCHES: a tile leaves room for instructions that fetch its c,
+ * rows of b that come soon, and an a that lies transposed. */
 #if VF_LANES == 16
 #define GEMM_MR      14
 #define GEMM_MC      168
 #define GEMM_KC      512
-#define GEMM_UNROLL  1
+#define GEMM_UNROLL  2
 #define GEMM_FETCHES 1
 #elif VF_LANES == 8
 #define GEMM_MR      6

@@ -25,6 +25,7 @@ enum {
     GEMM_LINE = 16,                   /* floats */
     GEMM_LINES = GEMM_KC / GEMM_LINE, /* of a row of a block of a */
     GEMM_COLUMNS_AHEAD = 16,          /* rows of k of an a that lies transposed: no hardware foresees its strides */
+    GEMM_PANEL_AHEAD = 8,             /* rows of a panel of b, on their way to the first-level cache */
     GEMM_ROWS_AHEAD = 16,             /* rows of b where it lies, and ... */
     GEMM_AHEAD = 256 /* ... floats of bfloat16 that are asked for before they are needed: few rows wait */
 };
@@ -68,6 +69,8 @@ VF_INLINE void gemm_add_steps(vf *acc, gemm_at *at, const int steps, const int m
         for (int j = 0; kind == GEMM_B_STORE && j < GEMM_NV * VF_LANES; j += GEMM_LINE)
             __builtin_prefetch(b + ahead + j);
         if (kind == GEMM_B_STORE) at->store += GEMM_NV * VF_LANES;
+        for (int j = 0; GEMM_FETCHES && kind < GEMM_B_STORE && m > 3 && j < w * VF_LANES; j += GEMM_LINE)
+            __builtin_prefetch(b + GEMM_PANEL_AHEAD * b_row + j);
 #pragma GCC unroll 16
         for (int i = 0; i < m; i++) {
             vf av = vf_set1(a[i * a_i]);
