@@ -157,10 +157,8 @@ VF_INLINE int lines(const att_dtype type, const int vectors)
 /* Keeps the compiler from reading x again in each of its uses: loads are as scarce as multiply-adds. */
 VF_INLINE vf in_register(vf x)
 {
-#if VF_LANES == 16
+#if VF_LANES >= 8
     __asm__("" : "+v"(x));
-#elif VF_LANES == 8
-    __asm__("" : "+x"(x));
 #endif
     return x;
 }
@@ -398,10 +396,7 @@ VF_INLINE void mix_rows(const att_dtype type, const int height, const piece *x, 
     for (; count > 8 && d + 8 * VF_LANES <= Dv; d += 8 * VF_LANES) mix_tile(type, height, 8, x, r, d, f);
     for (; count > 4 && d + 4 * VF_LANES <= Dv; d += 4 * VF_LANES) mix_tile(type, height, 4, x, r, d, f);
     for (; d + 2 * VF_LANES <= Dv; d += 2 * VF_LANES) mix_tile(type, height, 2, x, r, d, f);
-    if (d + VF_LANES <= Dv) {
-        mix_tile(type, height, 1, x, r, d, f);
-        d += VF_LANES;
-    }
+    for (; d + VF_LANES <= Dv; d += VF_LANES) mix_tile(type, height, 1, x, r, d, f);
     for (int y = 0; d < Dv && y < height; y++) mix_tail(type, x, r + y, d);
 }
 

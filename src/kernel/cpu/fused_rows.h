@@ -158,6 +158,16 @@ static inline bool row_counts(const fused_tile *t, int64_t i)
     return !m->data || ((const uint8_t *)m->data)[t->b * m->b + i * m->t] != 0;
 }
 
+/* -inf left of lo and from hi on, in the vectors that those share with visible columns: by whole vectors, since what
+ * has just been stored piece by piece cannot be loaded as one before it has left the core. */
+static inline void hide_ends(float *e, int64_t lo, int64_t hi)
+{
+    const vf none = vf_set1(-INFINITY);
+    const int64_t first = lanes_down(lo), last = lanes_down(hi);
+    if (first < lo) vf_store(e + first, vf_select_first(lo - first, none, vf_load(e + first)));
+    if (last < hi) vf_store(e + last, vf_select_first(hi - last, vf_load(e + last), none));
+}
+
 /* ---- all of it ---- */
 
 /* Row r of raw scores becomes e, -inf where hidden, in whole vectors that cover row_lo .. row_hi. term:
@@ -179,17 +189,17 @@ static inline void dress_row(const fused_tile *t, int64_t r, float *e, float *sl
         const uint8_t *row = (const uint8_t *)m->data + t->b * m->b + t->h * m->h + i * m->t + t->j * m->d;
         mask_row(e, row, m->d, lo, hi);
     }
-    fill(e, -INFINITY, lanes_down(lo), lo);
-    fill(e, -INFINITY, hi, lanes_up(hi));
+    hide_ends(e, lo, hi);
 }
 
-/* Zeros in columns lo .. hi - 1 but for those that dress_row has made. */
+/* Zeros in columns lo .. hi - 1, and in the vectors of those, but for what dress_row has made. */
 static inline void clear_around(const fused_tile *t, int64_t r, float *e, int64_t lo, int64_t hi)
 {
-    int64_t from = lanes_down(t->row_lo[r]), to = lanes_up(t->row_hi[r]);
-    if (t->row_hi[r] <= t->row_lo[r]) from = to = hi;
-    fill(e, 0, lo, from < hi ? from : hi);
-    fill(e, 0, to > lo ? to : lo, hi);
+    const bool none = t->row_hi[r] <= t->row_lo[r];
+    const int64_t end = lanes_up(hi), from = none ? end : lanes_down(t->row_lo[r]),
+                  to = none ? end : lanes_up(t->row_hi[r]);
+    for (int64_t c = lanes_down(lo); c < from && c < end; c += VF_LANES) vf_store(e + c, vf_zero());
+    for (int64_t c = to > lo ? to : lanes_down(lo); c < end; c += VF_LANES) vf_store(e + c, vf_zero());
 }
 
 static inline float row_max(const float *e, int64_t lo, int64_t hi)

@@ -130,6 +130,10 @@ VF_INLINE vf vf_select(vm m, vf yes, vf no)
 {
     return _mm512_mask_blend_ps(m, no, yes);
 }
+VF_INLINE vf vf_select_first(int64_t n, vf yes, vf no)
+{
+    return _mm512_mask_blend_ps(vm_first(n), no, yes);
+}
 VF_INLINE int vm_any(vm m)
 {
     return m != 0;
@@ -263,6 +267,10 @@ VF_INLINE vf vf_select(vm m, vf yes, vf no)
 {
     return _mm256_blendv_ps(no, yes, m);
 }
+VF_INLINE vf vf_select_first(int64_t n, vf yes, vf no)
+{
+    return _mm256_blendv_ps(no, yes, _mm256_castsi256_ps(vm_first(n)));
+}
 VF_INLINE int vm_any(vm m)
 {
     return _mm256_movemask_ps(m) != 0;
@@ -367,6 +375,11 @@ VF_INLINE vm vf_isnan(vf a)
 {
     return a != a;
 }
+VF_INLINE vf vf_select_first(int64_t n, vf yes, vf no)
+{
+    const vm place = {0, 1, 2, 3}, first = place < (vm){(int32_t)n, (int32_t)n, (int32_t)n, (int32_t)n};
+    return vf_select(first, yes, no);
+}
 VF_INLINE int vm_any(vm m)
 {
     return (m[0] | m[1] | m[2] | m[3]) != 0;
@@ -434,11 +447,7 @@ VF_INLINE void vf_store_some(float *p, vf a, int64_t n)
 /* The first n lanes of a, zeros behind. */
 VF_INLINE vf vf_keep_some(vf a, int64_t n)
 {
-    if (n >= VF_LANES) return a;
-    float lane[2 * VF_LANES] = {0};
-    vf_store(lane, a);
-    vf_store(lane + n, vf_zero());
-    return vf_load(lane);
+    return n >= VF_LANES ? a : vf_select_first(n, a, vf_zero());
 }
 
 /* The sum of all lanes, halves first: ((a0+a4)+(a2+a6)) + ((a1+a5)+(a3+a7)). The order is fixed per instruction set. */
