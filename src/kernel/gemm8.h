@@ -1,9 +1,10 @@
 /* Products with weights of 8 bits. Column n of b is scale[n] w[:,n] with whole w in -127 .. 127, and a row of a is
  * rounded to step[m] q[m,:] with whole |q| <= limit, so that
  *   c[m,n] = (step[m] scale[n]) sum_k q[m,k] w[k,n],    |q w| summed over k < 2^31:  the sum is exact in int32.
- * Activations thus keep 12 to 16 bits (limit = 2^31 / (127 K)), at about the price of 8. Only the rounding of a and one
- * float per row and column decide the bits: they are the same for every instruction set, any tiling and any number of
- * threads. How rounded rows and weights lie is the kernels' own. */
+ * Activations thus keep 12 to 16 bits (limit = 2^31 / (127 K)), or 8 where the caller says so (limit = 127, W8A8): half
+ * the price where bytes are multiplied, none elsewhere. Only the rounding of a and one float per row and column decide
+ * the bits: they are the same for every instruction set, any tiling and any number of threads. How rounded rows and
+ * weights lie is the kernels' own. */
 #ifndef ATT_KERNEL_GEMM8_H
 #define ATT_KERNEL_GEMM8_H
 

@@ -104,7 +104,8 @@ static inline void score_product(const fused_tile *t, float *s, const float *lef
                 if (y->lo >= c + NR || y->hi <= c) continue;
                 g.a = left + d / KEYS * SUB * LD + y->row * LD;
                 g.c = s + y->row * LD + c;
-                y->hi - c <= VF_LANES &&GEMM_MR > 8 ? narrow_times(y->rows, &g) : times(y->rows, &g);
+                const bool narrow = GEMM_MR > 8 && y->hi - c <= VF_LANES;
+                narrow ? narrow_times(y->rows, &g) : times(y->rows, &g);
             }
         }
 }

@@ -2,28 +2,17 @@
  * -128 .. 127 and l in 0 .. 255, and so are the sums: each of two products of bytes. A tile is 16 rows by 32 columns;
  * its four registers hold the sums of l, and of u, with the left and the right columns.
  *
- * A rounded row lies in steps of 64: their l, then their u. A panel lies in fours of k, those of a column side by side,
- * 32 columns to the row. One or two rows take the vector instructions for bytes. */
+ * A rounded row lies in steps of 64: their l, then their u. One or two rows take the vector instructions for bytes. */
 #ifndef ATT_CPU_GEMM8_AMX_H
 #define ATT_CPU_GEMM8_AMX_H
 
+#include "kernel/cpu/gemm8_tile.h"
 #include "kernel/cpu/pairs.h"
 #include "kernel/cpu/tiles_amx.h"
 #include "kernel/gemm8.h"
 
-enum { MR = 16, NR = 32, DEPTH = 64, ROW = 4 * NR /* bytes of a row of a panel */, HEAD = ROW, FEW = 2 };
+enum { MR = 16, DEPTH = 64, FEW = 2 };
 
-typedef struct tile8 {
-    const int16_t *a;
-    int64_t a_row, k;
-    int32_t limit;
-    const float *step, *scale;
-    const int8_t *b;
-    const char *ask; /* what to fetch into the cache meanwhile: a place for each two of k, `ask_step` bytes apart */
-    int64_t ask_step;
-} tile8;
-
-/* rows: the most that a tile of the block has. */
 static inline int64_t tile_rows(int32_t limit)
 {
     (void)limit;
@@ -52,25 +41,6 @@ VF_INLINE void store_rounded(int16_t *q, int64_t k, int64_t width, int32_t limit
     __m512i whole = _mm512_cvtepi16_epi32(_mm512_cvtsepi32_epi16(_mm512_cvtps_epi32(x)));
     _mm_storeu_si128((__m128i *)(void *)step, _mm512_cvtepi32_epi8(whole));
     _mm_storeu_si128((__m128i *)(void *)(step + DEPTH), _mm512_cvtepi32_epi8(_mm512_srai_epi32(whole, 8)));
-}
-
-static void pack(int8_t *panel, const int8_t *w, int64_t k0, int64_t k)
-{
-    int8_t *dst = panel + HEAD + k0 * NR;
-    int32_t sum[NR] = {0};
-    if (k0 > 0) memcpy(sum, panel, sizeof sum);
-    for (; k > 0; k -= 4, w += 4 * NR)
-        for (int64_t j = 0; j < NR; j++)
-            for (int64_t i = 0; i < 4; i++) {
-                *dst++ = w[i * NR + j];
-                sum[j] += 128 * w[i * NR + j];
-            }
-    memcpy(panel, sum, sizeof sum);
-}
-
-static int8_t weight(const int8_t *panel, int64_t k, int64_t j)
-{
-    return panel[HEAD + k / 4 * ROW + j * 4 + k % 4];
 }
 
 VF_INLINE void put_sums(float *c, __m512i low, __m512i high, __m512 factor)
@@ -129,7 +99,7 @@ VF_INLINE __m512i dot_fours(__m512i sum, __m512i a, __m512i w)
 }
 
 /* One row of a panel: sums[i][0 .. 1] of l, [2 .. 3] of u of row i. The instruction takes bytes without sign on the
- * left, so u + 128: the panel's head is what is then too much. */
+ * left, so u + 128. */
 VF_INLINE void add_fours(const int m, __m512i (*sums)[4], const int8_t *a, int64_t a_row, const int8_t *b)
 {
     const __m512i bias = _mm512_set1_epi8(-128), w[2] = {_mm512_loadu_si512(b), _mm512_loadu_si512(b + LINE)};

@@ -1,35 +1,17 @@
 /* Products with 8-bit weights by multiply-adds of four bytes each (VNNI). A rounded activation of 16 bits is
  * q = 256 u + l with u in -128 .. 127 and l in 0 .. 255, and so are the sums, whole numbers both; one of 8 bits is u
- * alone, at half the price. The instruction takes bytes without a sign on the left, so u lies as u + 128, and a panel
- * begins with 128 times the sums of its columns, which is then too much.
+ * alone, at half the price. The instruction takes bytes without a sign on the left, so u lies as u + 128.
  *
- * A rounded row lies as all of its l, if it has them, and then all of its u: lines of bytes. A panel lies in fours of
- * k, those of a column side by side. A tile of c keeps its sums, NV vectors for each line, in registers. */
+ * A rounded row lies as all of its l, if it has them, and then all of its u: lines of bytes. A tile of c keeps its
+ * sums, NV vectors for each line, in registers. */
 #ifndef ATT_CPU_GEMM8_BYTES_H
 #define ATT_CPU_GEMM8_BYTES_H
 
+#include "kernel/cpu/gemm8_tile.h"
 #include "kernel/cpu/pairs.h"
 #include "kernel/gemm8.h"
 
-enum {
-    LINES = 12, /* of a tile */
-    MR = LINES,
-    NV = 2,
-    NR = NV * VF_LANES,
-    DEPTH = 16,
-    ROW = 4 * NR, /* bytes of four rows of a panel */
-    HEAD = ROW
-};
-
-typedef struct tile8 {
-    const int16_t *a;
-    int64_t a_row, k;
-    int32_t limit;
-    const float *step, *scale;
-    const int8_t *b;
-    const char *ask; /* what to fetch into the cache meanwhile: a place for each two of k, `ask_step` bytes apart */
-    int64_t ask_step;
-} tile8;
+enum { LINES = 12 /* of a tile */, MR = LINES, NV = NR / VF_LANES, DEPTH = 16 };
 
 /* Bytes of an activation. */
 static inline int parts(int32_t limit)
@@ -62,25 +44,6 @@ VF_INLINE void store_rounded(int16_t *q, int64_t k, int64_t width, int32_t limit
     _mm_storeu_si128((__m128i *)(void *)line, _mm_xor_si128(_mm512_cvtepi32_epi8(whole), _mm_set1_epi8(-128)));
 }
 
-static void pack(int8_t *panel, const int8_t *w, int64_t k0, int64_t k)
-{
-    int8_t *dst = panel + HEAD + k0 * NR;
-    int32_t sum[NR] = {0};
-    if (k0 > 0) memcpy(sum, panel, sizeof sum);
-    for (; k > 0; k -= 4, w += 4 * NR)
-        for (int64_t j = 0; j < NR; j++)
-            for (int64_t i = 0; i < 4; i++) {
-                *dst++ = w[i * NR + j];
-                sum[j] += 128 * w[i * NR + j];
-            }
-    memcpy(panel, sum, sizeof sum);
-}
-
-static int8_t weight(const int8_t *panel, int64_t k, int64_t j)
-{
-    return panel[HEAD + k / 4 * ROW + j * 4 + k % 4];
-}
-
 /* Four activations, for all columns. */
 VF_INLINE __m512i four(const int8_t *a)
 {
@@ -89,7 +52,7 @@ VF_INLINE __m512i four(const int8_t *a)
     return _mm512_set1_epi32(bytes);
 }
 
-/* Four rows of a panel. Line p of row i: sums[(i * parts + p) * NV ...]. */
+/* A row of a panel. Line p of row i: sums[(i * lines + p) * NV ...]. */
 VF_INLINE void add_fours(const int m, const int lines, __m512i *sums, const int8_t *a, int64_t a_row, int64_t line,
                          const int8_t *b)
 {

@@ -8,6 +8,7 @@
 #ifndef ATT_CPU_GEMM8_PAIRS_H
 #define ATT_CPU_GEMM8_PAIRS_H
 
+#include "kernel/cpu/gemm8_tile.h"
 #include "kernel/cpu/pairs.h"
 #include "kernel/gemm8.h"
 
@@ -64,16 +65,6 @@ static int8_t weight(const int8_t *panel, int64_t k, int64_t j)
     int8_t even = (int8_t)(uint8_t)((uint16_t)word & 0xff);
     return (int8_t)(j < NR / 2 ? even : (word - even) / 256);
 }
-
-typedef struct tile8 {
-    const int16_t *a;
-    int64_t a_row, k;
-    int32_t limit;
-    const float *step, *scale;
-    const int8_t *b;
-    const char *ask; /* what to fetch into the cache meanwhile: a place for each pair, `ask_step` bytes apart */
-    int64_t ask_step;
-} tile8;
 
 /* One pair of k. */
 VF_INLINE void add_pair(const int m, vi *acc, const int16_t *a, const int64_t a_row, const int16_t *b)
