@@ -66,10 +66,10 @@ att_status bench_multiply_add(const bench_request *r, bench_limit *out)
 {
     const att_isa machine = att_isa_detect(), isa = r->exec.isa && r->exec.isa < machine ? r->exec.isa : machine;
     if (cli_weights(r->weights) == ATT_I8) {
-        const bool bytes = cli_rounds_inputs(r->weights) && isa >= ATT_ISA_AVX512_VNNI;
+        const bool bytes = cli_rounds_inputs(r->weights) && isa >= ATT_ISA_AVX512_VNNI && isa < ATT_ISA_AMX;
         att_status st = att_measure_i16(&r->exec, &out->rate);
         out->name = bytes ? "8-bit multiply-add" : "16-bit multiply-add";
-        out->rate *= bytes ? 2 : 1; /* four bytes instead of two pairs in an instruction */
+        if (st == ATT_OK && bytes) out->rate *= 2; /* an instruction takes fours of bytes instead of pairs */
         return st;
     }
     if (r->bfloat16 && isa == ATT_ISA_AVX512_BF16) { /* what AMX could do is not measured */

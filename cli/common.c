@@ -80,15 +80,19 @@ void cli_note(const char *fmt, ...)
 
 const char *const cli_weights_names[] = {"f32", "bf16", "int8", "w8a8", NULL};
 
+static const struct {
+    att_dtype dtype;
+    bool inputs;
+} weights_of[] = {{ATT_F32, false}, {ATT_BF16, false}, {ATT_I8, false}, {ATT_I8, true}};
+
 att_dtype cli_weights(int index)
 {
-    static const att_dtype dtypes[] = {ATT_F32, ATT_BF16, ATT_I8, ATT_I8};
-    return dtypes[index];
+    return weights_of[index].dtype;
 }
 
 bool cli_rounds_inputs(int index)
 {
-    return strcmp(cli_weights_names[index], "w8a8") == 0;
+    return weights_of[index].inputs;
 }
 
 att_status cli_round_weights(att_params *params, int index)

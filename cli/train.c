@@ -141,7 +141,8 @@ static int train(att_recipe *recipe)
     att_exec exec = cli_exec();
     att_training_hooks hooks = {.progress = on_progress, .validated = on_validated, .note = on_note, .ctx = recipe};
     if (recipe->train.bfloat16 && att_isa_detect() < ATT_ISA_AVX512_BF16)
-        cli_note("train.precision: this machine has no instructions for bfloat16 that are faster than those for float32; all products stay float32");
+        cli_note("train.precision: this machine has no instructions for bfloat16 that are faster than those for "
+                 "float32; all products stay float32");
     cli_catch_interrupt();
     cli_progress_begin((double)recipe->train.steps, "steps");
     att_status st = att_recipe_train(recipe, &exec, set.resume, &hooks);

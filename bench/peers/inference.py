@@ -6,7 +6,8 @@ usage: inference.py ATTEND translate|generate [--peers ctranslate2] [--llama-ben
 
 translate: the Transformer of 6+6 layers, width 512, 32,000 words; 20 source words, 20 words made, against CTranslate2.
 generate: GPT-2 of 124 million parameters; 64 words written one by one, and a prompt of 512 read, against transformers
-(float32) and llama.cpp (f32, bf16, q8_0). Prints tokens per second (medians of the rounds) and the ratios."""
+(float32) and llama.cpp (f32, bf16, q8_0). w8a8 is beside the peers' 8 bits, as int8 is. Prints tokens per second (medians
+of the rounds) and the ratios."""
 import argparse
 import json
 import os
@@ -100,7 +101,8 @@ def gpt2_runs(threads, llama_bench, folder):
             return 512 if prefill else 64
         return call
 
-    runs = [(["generate", "--weights", w], {}) for w in ("f32", "bf16", "int8", "w8a8")] + [(["generate", "--prefill"], {})]
+    runs = [(["generate", "--weights", w], {}) for w in ("f32", "bf16", "int8", "w8a8")]
+    runs.append((["generate", "--prefill"], {}))
     runs[0][1]["transformers"] = (make, False)
     runs[-1][1]["transformers"] = (make, True)
     if llama_bench:

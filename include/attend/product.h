@@ -76,7 +76,7 @@ ATT_API void att_product_packed_column(const att_packed *packed, int64_t n, floa
 
 /* As att_product with the packed b. ATT_F32 gives the same bits, ATT_BF16 those of att_product with the rounded b. For
  * ATT_I8 the rows of a are rounded too, to multiples of max_k |a[m,k]| / L with L = min(32767, 2^31 / (127 K)), or
- * L = 127 where b's a_bits is 8 (W8A8: up to twice as fast on CPUs that multiply bytes), but for
+ * L = 127 where b's a_bits is 8 (W8A8: up to twice as fast where there is VNNI without AMX), but for
  * ATT_ISA_REF: c then differs from the product with the rounded b by at most max_k |a[m,k]| / (2 L) sum_k |b[k,n]|. A
  * row of a that is not finite gives NaN, one that is below 1e-30 throughout counts as zeros. c is float32. Every row of
  * c has the same bits alone or in a batch and for any number of threads.

@@ -2,7 +2,7 @@
  * rounded to step[m] q[m,:] with whole |q| <= limit, so that
  *   c[m,n] = (step[m] scale[n]) sum_k q[m,k] w[k,n],    |q w| summed over k < 2^31:  the sum is exact in int32.
  * Activations thus keep 12 to 16 bits (limit = 2^31 / (127 K)), or 8 where the caller says so (limit = 127, W8A8): half
- * the price where bytes are multiplied, none elsewhere. Only the rounding of a and one float per row and column decide
+ * the price in gemm8_bytes.h, the same elsewhere. Only the rounding of a and one float per row and column decide
  * the bits: they are the same for every instruction set, any tiling and any number of threads. How rounded rows and
  * weights lie is the kernels' own. */
 #ifndef ATT_KERNEL_GEMM8_H
@@ -21,7 +21,7 @@ typedef struct att_gemm8_block {
     int64_t rows, cols, k; /* k: whole steps of `depth` */
     const int16_t *a;      /* row m at m * a_row, as quantise leaves it; one row more may be read */
     int64_t a_row;
-    int32_t limit; /* of the rounded values, as quantise had it */
+    int32_t limit;      /* of the rounded values, as quantise had it */
     const float *step;  /* [rows] */
     const int8_t *b;    /* panel j at j * (head + nr * k), as pack leaves it */
     const float *scale; /* of the block's columns */

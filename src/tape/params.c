@@ -266,14 +266,8 @@ static void drop_value(att_parameter *p)
     p->dropped = true;
 }
 
-att_status att_parameter_packed(att_parameter *p, const att_exec *exec, bool transposed, const att_packed **out)
+static att_status pack_anew(att_parameter *p, const att_exec *exec, bool transposed, att_pack_cache *cache)
 {
-    att_pack_cache *cache = transposed ? &p->pack_t : &p->pack;
-    *out = &cache->packed;
-    if (cache->version == p->owner->version) {
-        cache->packed.a_bits = p->owner->a_bits;
-        return ATT_OK;
-    }
     ATT_REQUIRE(!p->dropped, ATT_E_VALUE, "parameter '%s': was rounded to %s and has no other value any more", p->name,
                 att_dtype_name(p->owner->weights));
     att_view b = transposed ? att_view_transpose(&p->value, 0, 1) : p->value;
@@ -283,8 +277,16 @@ att_status att_parameter_packed(att_parameter *p, const att_exec *exec, bool tra
         cache->memory.bytes = bytes;
     }
     ATT_TRY(att_product_pack_as(exec, p->owner->weights, &cache->packed, &b, cache->memory));
-    cache->packed.a_bits = p->owner->a_bits;
     cache->version = p->owner->version;
     drop_value(p);
+    return ATT_OK;
+}
+
+att_status att_parameter_packed(att_parameter *p, const att_exec *exec, bool transposed, const att_packed **out)
+{
+    att_pack_cache *cache = transposed ? &p->pack_t : &p->pack;
+    if (cache->version != p->owner->version) ATT_TRY(pack_anew(p, exec, transposed, cache));
+    cache->packed.a_bits = p->owner->a_bits;
+    *out = &cache->packed;
     return ATT_OK;
 }

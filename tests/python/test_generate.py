@@ -65,7 +65,8 @@ def test_rounded_weights(models):
         filled = models.json("fill", "bert/best.att", "the c[MASK]t", "-n", 1, "--weights", rounded)["fillings"][0]
         exact = models.json("fill", "bert/best.att", "the c[MASK]t", "-n", 1)["fillings"][0]
         assert filled["token"] == "a" and filled["probability"] != exact["probability"]
-    assert "--weights: 'int4', expected f32, bf16, int8 or w8a8" in models.error("generate", "gpt/best.att", "--weights=int4")
+    error = models.error("generate", "gpt/best.att", "--weights=int4")
+    assert "--weights: 'int4', expected f32, bf16, int8 or w8a8" in error
 
 
 def test_fills_in(models):

@@ -192,14 +192,15 @@ static inline void dress_row(const fused_tile *t, int64_t r, float *e, float *sl
     hide_ends(e, lo, hi);
 }
 
-/* Zeros in columns lo .. hi - 1, and in the vectors of those, but for what dress_row has made. */
+/* Zeros in columns lo .. hi - 1, among which all are that row r sees, and in the vectors of those, but for what
+ * dress_row has made. */
 static inline void clear_around(const fused_tile *t, int64_t r, float *e, int64_t lo, int64_t hi)
 {
     const bool none = t->row_hi[r] <= t->row_lo[r];
-    const int64_t end = lanes_up(hi), from = none ? end : lanes_down(t->row_lo[r]),
-                  to = none ? end : lanes_up(t->row_hi[r]);
-    for (int64_t c = lanes_down(lo); c < from && c < end; c += VF_LANES) vf_store(e + c, vf_zero());
-    for (int64_t c = to > lo ? to : lanes_down(lo); c < end; c += VF_LANES) vf_store(e + c, vf_zero());
+    const int64_t end = lanes_up(hi);
+    const int64_t from = none ? end : lanes_down(t->row_lo[r]), to = none ? end : lanes_up(t->row_hi[r]);
+    for (int64_t c = lanes_down(lo); c < from; c += VF_LANES) vf_store(e + c, vf_zero());
+    for (int64_t c = to; c < end; c += VF_LANES) vf_store(e + c, vf_zero());
 }
 
 static inline float row_max(const float *e, int64_t lo, int64_t hi)

@@ -19,6 +19,7 @@ static inline int64_t tile_rows(int32_t limit)
     return MR;
 }
 
+/* rows: the most that a tile of the block has. */
 static inline void begin_block(int64_t rows)
 {
     tile_config c = {.palette = 1};
