@@ -81,15 +81,25 @@ static inline void times(int64_t m, const gemm_tile *t)
     gemm_tile_rows_of(m, GEMM_NV, LD, 1, GEMM_B_NEAR, t);
 }
 
+static inline void transposed_times(int64_t m, const gemm_tile *t)
+{
+    gemm_tile_rows_of(m, GEMM_NV, 1, LD, GEMM_B_NEAR, t);
+}
+
 /* Of the first vector of columns alone, which takes half the time where rows enough hide the latency. */
 static inline void narrow_times(int64_t m, const gemm_tile *t)
 {
     gemm_tile_rows_of(m, 1, LD, 1, GEMM_B_NEAR, t);
 }
 
-static inline void transposed_times(int64_t m, const gemm_tile *t)
+static inline void narrow_transposed_times(int64_t m, const gemm_tile *t)
 {
-    gemm_tile_rows_of(m, GEMM_NV, 1, LD, GEMM_B_NEAR, t);
+    gemm_tile_rows_of(m, 1, 1, LD, GEMM_B_NEAR, t);
+}
+
+static inline bool is_narrow(int64_t columns)
+{
+    return GEMM_MR > 8 && columns <= VF_LANES;
 }
 
 /* s(n,LD) = left . right^T on what is visible; `right` is packed by pack_transposed. */
@@ -104,8 +114,7 @@ static inline void score_product(const fused_tile *t, float *s, const float *lef
                 if (y->lo >= c + NR || y->hi <= c) continue;
                 g.a = left + d / KEYS * SUB * LD + y->row * LD;
                 g.c = s + y->row * LD + c;
-                const bool narrow = GEMM_MR > 8 && y->hi - c <= VF_LANES;
-                narrow ? narrow_times(y->rows, &g) : times(y->rows, &g);
+                is_narrow(y->hi - c) ? narrow_times(y->rows, &g) : times(y->rows, &g);
             }
         }
 }
@@ -115,6 +124,7 @@ static inline void weigh(const fused_tile *t, float *c, int64_t c_row, const flo
                          int64_t width, bool finite)
 {
     for (int64_t v = 0; v < panels(width); v++) {
+        const bool narrow = is_narrow(width - v * NR);
         gemm_tile g = {.c_row = c_row, .cols = NR, .b_row = NR, .add = true};
         for (int x = 0; x < t->strips; x++) {
             const strip *y = &t->strip[x];
@@ -123,7 +133,10 @@ static inline void weigh(const fused_tile *t, float *c, int64_t c_row, const flo
             g.a = w + y->row * LD + y->lo;
             g.b = right + (v * KEYS + y->lo) * NR;
             g.k = y->hi - y->lo;
-            finite ? times(y->rows, &g) : times_seen(y->rows, LD, 1, NR, &g);
+            if (!finite)
+                times_seen(y->rows, LD, 1, NR, &g);
+            else
+                narrow ? narrow_times(y->rows, &g) : times(y->rows, &g);
         }
     }
 }
@@ -142,7 +155,10 @@ static inline void weigh_transposed(const fused_tile *t, float *c, int64_t c_row
         for (int64_t v = 0; to > from && v < panels(width); v++) {
             g.c = c + at * c_row + v * NR;
             g.b = right + (v * SUB + from) * NR;
-            finite ? transposed_times(m, &g) : times_seen(m, 1, LD, NR, &g);
+            if (!finite)
+                times_seen(m, 1, LD, NR, &g);
+            else
+                is_narrow(width - v * NR) ? narrow_transposed_times(m, &g) : transposed_times(m, &g);
         }
         at += m;
     }
