@@ -2,6 +2,7 @@
  * registers while k runs: per k it loads NV vectors of b, broadcasts m values of a and does m NV multiply-adds. Every
  * m <= MR has its own code, so that rows divide evenly among tiles and no edge tile does idle work. For one to three
  * rows a tile spans several panels, because two accumulators a row cannot hide the latency of the multiply-add. */
+#define GEMM_C_FAR 1
 #include "kernel/cpu/finish.h"
 #include "kernel/cpu/gemm_tile.h"
 #include "kernel/tables.h"
@@ -129,7 +130,8 @@ static void ask_for(gemm_tile *t, const float *next, int64_t i, int64_t n, bool 
         for (int64_t j = 0; j < NR; j += GEMM_LINE) __builtin_prefetch(next + k * t->b_row + j);
 }
 
-/* The lines of c that a tile stores when it is done; of a wide one the first panel's. */
+/* The lines of c that a tile of at most three rows stores when it is done; of a wide one the first panel's. Others ask
+ * for them while they multiply: so many at once would be waited for. */
 static void fetch_to_write(float *c, int64_t c_row, int64_t rows)
 {
     for (int64_t r = 0; r < rows; r++)
@@ -176,7 +178,7 @@ static void block_columns(const att_gemm_block *g, int64_t n, int64_t cols, bool
         if (g->c_col != 1)
             tile_strided(g, m, &t, bias);
         else {
-            if (GEMM_FETCHES) fetch_to_write(t.c, t.c_row, m);
+            if (GEMM_FETCHES && (wide || m <= 3)) fetch_to_write(t.c, t.c_row, m);
             wide ? tile_wide(g, m, &t) : tile(g, m, &t);
             if (finishing) finish(t.c, t.c_row, m, cols, bias, g->activation);
         }

@@ -4,6 +4,11 @@
 
 #include "kernel/cpu/gemm_pack.h"
 
+/* Whether c may lie beyond the caches close to the core; defined by who includes this. */
+#ifndef GEMM_C_FAR
+#define GEMM_C_FAR 0
+#endif
+
 /* One micro-tile: where it is and how deep. */
 typedef struct gemm_tile {
     float *c;
@@ -52,13 +57,15 @@ VF_INLINE void gemm_load_b(vf *bv, const int m, const int w, const float *row, i
 typedef struct gemm_at {
     const float *a, *b, *ask;
     float *store;
-    int64_t line; /* GEMM_A_NEXT: how many lines were asked for */
+    int64_t line;            /* GEMM_A_NEXT: how many lines were asked for */
+    const float *c, *c_last; /* the row of c whose lines are asked for, to be stored when the sums are done; the last */
 } gemm_at;
 
 /* `steps` values of k for m rows and w vectors of columns; the parameters are those of gemm_tile_body. */
 VF_INLINE void gemm_add_steps(vf *acc, gemm_at *at, const int steps, const int m, const int w, const int a_i,
                               const int64_t a_step, const gemm_b kind, const gemm_tile *t)
 {
+    const bool fetches_c = GEMM_FETCHES && GEMM_C_FAR && m > 3; /* a row of it in a turn, of UNROLL == NV steps */
     const int64_t b_row = t->b_row, ahead = kind == GEMM_B_STORE ? GEMM_ROWS_AHEAD * b_row : 0;
 #pragma GCC unroll 8
     for (int s = 0; s < steps; s++) {
@@ -71,6 +78,7 @@ VF_INLINE void gemm_add_steps(vf *acc, gemm_at *at, const int steps, const int m
         if (kind == GEMM_B_STORE) at->store += GEMM_NV * VF_LANES;
         for (int j = 0; GEMM_FETCHES && kind < GEMM_B_STORE && m > 3 && j < w * VF_LANES; j += GEMM_LINE)
             __builtin_prefetch(b + GEMM_PANEL_AHEAD * b_row + j);
+        if (fetches_c) __builtin_prefetch(at->c + s % GEMM_NV * GEMM_LINE, 1);
 #pragma GCC unroll 16
         for (int i = 0; i < m; i++) {
             vf av = vf_set1(a[i * a_i]);
@@ -91,6 +99,7 @@ VF_INLINE void gemm_add_steps(vf *acc, gemm_at *at, const int steps, const int m
         at->a += a_step;
         at->b += b_row;
     }
+    if (fetches_c) at->c = at->c < at->c_last ? at->c + t->c_row : at->c;
 }
 
 /* c = the sums, or c += them; whole: all columns are c's. */
@@ -118,7 +127,7 @@ VF_INLINE void gemm_tile_body(const int m, const int w, const int a_i, const int
                               const gemm_tile *t)
 {
     vf acc[GEMM_ACC];
-    gemm_at at = {t->a, t->b, t->ask, t->store, 0};
+    gemm_at at = {t->a, t->b, t->ask, t->store, 0, t->c, t->c + (m - 1) * t->c_row};
     const int64_t a_step = a_k ? a_k : t->a_k;
     int64_t k = t->k;
 #pragma GCC unroll 32
