@@ -184,6 +184,8 @@ static void cut(product *p, const att_exec *exec)
 {
     int64_t panels = att_ceil_div(p->n_hi - p->n_lo, p->terms.gemm->nr), threads = att_threads(exec), units;
     p->row_tiles = att_ceil_div(p->M, block_rows(p));
+    if (p->a_in_place && p->M > p->N) /* for columns, each thread would read all of a */
+        p->row_tiles = att_max64(p->row_tiles, att_min64(threads, p->M / p->terms.gemm->mc));
     if (p->row_tiles >= threads) p->row_tiles = att_min64(p->M, att_ceil_div(p->row_tiles, threads) * threads);
     int64_t wanted = att_ceil_div(threads * ATT_TILES_PER_THREAD, p->row_tiles);
     int64_t tiles = att_min64(wanted, att_ceil_div(panels * p->terms.gemm->nr, WIDE_COLUMNS));
@@ -205,12 +207,13 @@ static const att_exec *enough_threads(const product *p, const att_exec *exec)
     return (double)p->M * (double)p->N * (double)p->K < ATT_SERIAL_WORK ? NULL : exec;
 }
 
-/* Rows of a transposed a need no packing. But a tile of few rows fetches lines of which it reads a part, for each panel
- * of b again: then packing pays for a c of many columns or rows, or where a's columns meet in one set of the cache. */
+/* A transposed a of few rows needs no packing. But where its columns meet in one set of the cache, or are far apart, or
+ * where a tile of few rows fetches lines of which it reads a part, for each panel of b again, packing pays. */
 static bool can_stay(const product *p, const att_view *a)
 {
     if (p->M <= 1 || a->stride[0] != 1 || a->stride[1] == 1 || a->stride[1] == 0) return false;
-    return p->terms.gemm->mr > LINE / 2 || (p->M <= FEW_ROWS && p->N < FEW_COLUMNS && a->stride[1] % SET != 0);
+    if (p->M > FEW_ROWS || a->stride[1] % SET == 0) return false;
+    return p->terms.gemm->mr > LINE / 2 || p->N < FEW_COLUMNS;
 }
 
 /* With b where it is, if its rows are dense and few tiles of rows read it; the first rows of a tile pack a panel for
