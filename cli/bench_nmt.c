@@ -183,10 +183,9 @@ static att_status tutorial_loss(void *state, att_tape *tape, const att_view ids[
     att_node *part[2] = {attend(tape, m, states, decoded, dim), decoded};
     att_node *both = att_tape_linear(tape, att_tape_concat(tape, 2, part), parameter(tape, m, COMBINE),
                                      parameter(tape, m, COMBINE + 1), ATT_ACT_TANH);
-    att_node *logits =
-        att_tape_linear(tape, both, parameter(tape, m, OUTPUT), parameter(tape, m, OUTPUT + 1), ATT_ACT_NONE);
     att_loss loss;
-    att_tape_cross_entropy(tape, logits, &ids[2], 0.0, 1.0 / (double)att_view_count(&ids[2]), &loss);
+    att_tape_linear_cross_entropy(tape, both, parameter(tape, m, OUTPUT), parameter(tape, m, OUTPUT + 1), 0, &ids[2],
+                                  0.0, 1.0 / (double)att_view_count(&ids[2]), &loss);
     return att_tape_status(tape);
 }
 

@@ -175,6 +175,11 @@ typedef struct att_loss {
  * backward does not read its result (a linear one without activation). */
 ATT_API void att_tape_cross_entropy(att_tape *tape, att_node *logits, const att_view *target, double smoothing,
                                     double scale, att_loss *loss);
+/* The same of the logits x w + b, or x w^T + b when `transposed` (b may be NULL), which are made, read and forgotten
+ * some rows at a time: their (..., V) array, the largest of a language model, never exists. x, w and b may have other
+ * uses. */
+ATT_API void att_tape_linear_cross_entropy(att_tape *tape, att_node *x, att_node *w, att_node *b, int transposed,
+                                           const att_view *target, double smoothing, double scale, att_loss *loss);
 /* Start the backward at `x` with the given gradient (same shape). */
 ATT_API void att_tape_seed(att_tape *tape, att_node *x, const att_view *gradient);
 

@@ -301,12 +301,17 @@ static att_node *decode_step(att_tape *tape, const att_seq2seq *m, const att_seq
     return top;
 }
 
+/* (E,V), or (V,E) when tied. */
+static att_node *output_weights(att_tape *tape, const att_seq2seq *m)
+{
+    return att_tape_parameter(tape, m->config.tied ? m->target_words : m->output.kernel);
+}
+
 static att_node *logits_of(att_tape *tape, const att_seq2seq *m, att_node *readout)
 {
-    att_node *bias = att_tape_parameter(tape, m->output.bias);
-    if (m->config.tied)
-        return att_tape_linear_transposed(tape, readout, att_tape_parameter(tape, m->target_words), bias);
-    return att_tape_linear(tape, readout, att_tape_parameter(tape, m->output.kernel), bias, ATT_ACT_NONE);
+    att_node *w = output_weights(tape, m), *bias = att_tape_parameter(tape, m->output.bias);
+    return m->config.tied ? att_tape_linear_transposed(tape, readout, w, bias)
+                          : att_tape_linear(tape, readout, w, bias, ATT_ACT_NONE);
 }
 
 att_node *att_seq2seq_step(att_tape *tape, const att_seq2seq *m, const att_seq2seq_memory *memory, const att_view *ids,
@@ -353,7 +358,8 @@ att_status att_seq2seq_loss(att_tape *tape, const att_seq2seq *m, const att_seq2
     if (att_tape_status(tape) == ATT_OK) {
         att_node *readout = decode_all(tape, m, &memory, &batch->target_in, &state, seed);
         readout = att_tape_dropout(tape, readout, m->config.dropout, seed, DROP_READOUT);
-        att_tape_cross_entropy(tape, logits_of(tape, m, readout), &batch->target_out, smoothing, scale, loss);
+        att_tape_linear_cross_entropy(tape, readout, output_weights(tape, m), att_tape_parameter(tape, m->output.bias),
+                                      m->config.tied, &batch->target_out, smoothing, scale, loss);
     }
     return att_tape_status(tape);
 }

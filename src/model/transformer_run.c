@@ -204,16 +204,37 @@ att_node *att_transformer_decode(att_tape *tape, const att_transformer *m, const
 
 /* ---- ends ---- */
 
+/* What the output layer reads of the states: after the transformation of a masked language model, if there is one. */
+static att_node *output_input(att_tape *tape, const att_transformer *m, att_node *states)
+{
+    if (!m->dense.kernel) return states;
+    states = att_linear_apply(tape, &m->dense, states, (att_activation)m->config.activation);
+    return att_norm_apply(tape, &m->head_norm, states);
+}
+
+/* The output layer's weights, (V,C) if they are those of the embedding, and its bias or NULL. */
+static att_node *output_weights(att_tape *tape, const att_transformer *m, bool *transposed, att_node **bias)
+{
+    *bias = m->output.bias ? att_tape_parameter(tape, m->output.bias) : NULL;
+    *transposed = !m->output.kernel;
+    return att_tape_parameter(tape, *transposed ? m->decoder.words : m->output.kernel);
+}
+
 att_node *att_transformer_logits(att_tape *tape, const att_transformer *m, att_node *states)
 {
-    att_node *bias = m->output.bias ? att_tape_parameter(tape, m->output.bias) : NULL;
-    if (m->dense.kernel) {
-        states = att_linear_apply(tape, &m->dense, states, (att_activation)m->config.activation);
-        states = att_norm_apply(tape, &m->head_norm, states);
-    }
-    if (m->output.kernel)
-        return att_tape_linear(tape, states, att_tape_parameter(tape, m->output.kernel), bias, ATT_ACT_NONE);
-    return att_tape_linear_transposed(tape, states, att_tape_parameter(tape, m->decoder.words), bias);
+    att_node *bias, *x = output_input(tape, m, states);
+    bool transposed;
+    att_node *w = output_weights(tape, m, &transposed, &bias);
+    return transposed ? att_tape_linear_transposed(tape, x, w, bias) : att_tape_linear(tape, x, w, bias, ATT_ACT_NONE);
+}
+
+static void cross_entropy(att_tape *tape, const att_transformer *m, att_node *states, const att_view *target,
+                          double smoothing, double scale, att_loss *loss)
+{
+    att_node *bias, *x = output_input(tape, m, states);
+    bool transposed;
+    att_node *w = output_weights(tape, m, &transposed, &bias);
+    att_tape_linear_cross_entropy(tape, x, w, bias, transposed, target, smoothing, scale, loss);
 }
 
 att_node *att_transformer_pool(att_tape *tape, const att_transformer *m, att_node *states)
@@ -260,6 +281,6 @@ att_status att_transformer_loss(att_tape *tape, const att_transformer *m, const 
     if (m->decoder.layers) x = att_transformer_decode(tape, m, read, NULL, &batch->target_in, seed, NULL);
     ATT_TRY(att_tape_status(tape));
     if (!m->decoder.layers) x = chosen_rows(tape, x, &batch->target_out, &target);
-    att_tape_cross_entropy(tape, att_transformer_logits(tape, m, x), &target, smoothing, scale, loss);
+    cross_entropy(tape, m, x, &target, smoothing, scale, loss);
     return att_tape_status(tape);
 }

@@ -1,4 +1,4 @@
-/* Recurrent layers and attention on the tape, and where a backward starts. */
+/* Recurrent layers and attention on the tape. */
 #include "tape/tape.h"
 
 #include <string.h>
@@ -220,89 +220,4 @@ att_node *att_tape_attention(att_tape *tape, const att_attention_desc *desc, con
     out.weights = (att_view){0};
     *r = (attention_record){.record = r->record, .desc = *desc, .in = values, .out = out, .from = *in, .o = o};
     return o;
-}
-
-/* ---- ends ---- */
-
-typedef struct loss_record {
-    att_record record;
-    att_node *logits;
-    att_view rows, target, lse;
-    double smoothing, scale;
-} loss_record;
-
-static att_status loss_backward(att_tape *tape, att_record *record)
-{
-    loss_record *r = (loss_record *)record;
-    ATT_TRY(att_cross_entropy_backward(&tape->exec, &r->rows, &r->lse, &r->target, r->smoothing, r->scale));
-    r->logits->gradient = r->logits->memory; /* the logits are their own gradient now */
-    return ATT_OK;
-}
-
-static att_status cross_entropy(att_tape *tape, att_node *logits, const att_view *target, double smoothing,
-                                double scale, att_loss *loss)
-{
-    att_view rows, flat;
-    att_node *each, *lse;
-    loss_record *r;
-    int64_t cols = logits->value.dim[logits->value.ndim - 1], n = att_view_count(target);
-    ATT_REQUIRE(logits->root == logits && !logits->parameter, ATT_E_VALUE,
-                "cross-entropy: the logits must be an operation's own result");
-    ATT_TRY(att_view_reshape(&logits->value, 2, (int64_t[]){n, cols}, &rows));
-    ATT_TRY(att_view_reshape(target, 1, &n, &flat));
-    ATT_TRY(att_tape_new_node(tape, 1, &n, NULL, false, &each));
-    ATT_TRY(att_tape_new_node(tape, 1, &n, NULL, false, &lse));
-    ATT_TRY(att_cross_entropy_forward(&tape->exec, &each->value, &lse->value, &rows, &flat, smoothing, &loss->correct));
-    const float *row_loss = each->memory;
-    for (int64_t i = 0; i < n; i++) {
-        loss->sum += (double)row_loss[i];
-        loss->count += ((const int32_t *)flat.data)[i * flat.stride[0]] >= 0;
-    }
-    if (!att_tape_follows(tape, logits)) return ATT_OK;
-    ATT_TRY(att_tape_new_record(tape, NULL, sizeof *r, loss_backward, &r));
-    *r = (loss_record){.record = r->record,
-                       .logits = logits,
-                       .rows = rows,
-                       .target = flat,
-                       .lse = lse->value,
-                       .smoothing = smoothing,
-                       .scale = scale};
-    return ATT_OK;
-}
-
-void att_tape_cross_entropy(att_tape *tape, att_node *logits, const att_view *target, double smoothing, double scale,
-                            att_loss *loss)
-{
-    *loss = (att_loss){0};
-    if (tape->status != ATT_OK) return;
-    att_status status = cross_entropy(tape, logits, target, smoothing, scale, loss);
-    if (status != ATT_OK) att_tape_fail(tape, status);
-}
-
-typedef struct seed_record {
-    att_record record;
-    att_node *x;
-    att_view gradient;
-} seed_record;
-
-static att_status seed_backward(att_tape *tape, att_record *record)
-{
-    seed_record *r = (seed_record *)record;
-    att_view dx;
-    bool fresh;
-    ATT_TRY(att_tape_gradient(tape, r->x, &fresh, &dx));
-    return att_copy(&tape->exec, &dx, &r->gradient, !fresh);
-}
-
-void att_tape_seed(att_tape *tape, att_node *x, const att_view *gradient)
-{
-    seed_record *r;
-    if (tape->status != ATT_OK || !att_tape_follows(tape, x)) return;
-    att_status status = att_tape_new_record(tape, NULL, sizeof *r, seed_backward, &r);
-    if (status != ATT_OK) {
-        att_tape_fail(tape, status);
-        return;
-    }
-    r->x = x;
-    r->gradient = *gradient;
 }

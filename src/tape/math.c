@@ -214,10 +214,8 @@ typedef struct linear_record {
     bool transposed; /* w is (N,K) */
 } linear_record;
 
-/* c = a op(w): op(w) is w, or its transpose when `transposed`; through the packed copy if w is a whole parameter and
- * stays float32. */
-static att_status product(att_tape *tape, att_product_desc desc, const att_view *c, const att_view *a,
-                          const att_node *w, bool transposed, const att_view *bias)
+att_status att_tape_product(att_tape *tape, att_product_desc desc, const att_view *c, const att_view *a,
+                            const att_node *w, bool transposed, const att_view *bias)
 {
     att_span scratch;
     size_t bytes;
@@ -231,27 +229,23 @@ static att_status product(att_tape *tape, att_product_desc desc, const att_view 
     return att_product_packed(&desc, &tape->exec, c, a, packed, bias, scratch);
 }
 
-/* dw += x^T dy, or dw(N,K) += dy^T x when `transposed`. */
-static att_status weight_gradient(att_tape *tape, const linear_record *r, const att_view *dy)
+att_status att_tape_weight_gradient(att_tape *tape, const att_view *dw, bool add, const att_view *x, const att_view *dy,
+                                    bool transposed)
 {
-    att_view dw;
-    bool fresh;
     att_span scratch;
     size_t bytes;
-    ATT_TRY(att_tape_gradient(tape, r->w, &fresh, &dw));
-    const att_view *left = r->transposed ? dy : &r->x_rows, *right = r->transposed ? &r->x_rows : dy;
-    att_view left_t = att_view_transpose(left, 0, 1);
-    ATT_TRY(att_product_workspace(&tape->exec, dw.dim[0], dw.dim[1], left_t.dim[1], &bytes));
+    const att_view left = att_view_transpose(transposed ? dy : x, 0, 1), *right = transposed ? x : dy;
+    ATT_TRY(att_product_workspace(&tape->exec, dw->dim[0], dw->dim[1], left.dim[1], &bytes));
     ATT_TRY(att_tape_scratch(tape, bytes, &scratch));
-    const att_product_desc desc = {.accumulate = !fresh, .bfloat16 = tape->bfloat16};
-    return att_product(&desc, &tape->exec, &dw, &left_t, right, NULL, scratch);
+    const att_product_desc desc = {.accumulate = add, .bfloat16 = tape->bfloat16};
+    return att_product(&desc, &tape->exec, dw, &left, right, NULL, scratch);
 }
 
 /* y = act(x w + b):  dz = dy act'(z);  dx = dz w^T;  dw = x^T dz;  db = sum of dz's rows. */
 static att_status linear_backward(att_tape *tape, att_record *record)
 {
     linear_record *r = (linear_record *)record;
-    att_view dy, dx, db, dx_rows, dy_rows, y_rows;
+    att_view dy, dx, dw, db, dx_rows, dy_rows, y_rows;
     bool fresh;
     if (!att_tape_arrived(r->y, &dy)) return ATT_OK;
     int64_t dim[2] = {r->x_rows.dim[0], dy.dim[dy.ndim - 1]};
@@ -263,10 +257,13 @@ static att_status linear_backward(att_tape *tape, att_record *record)
     if (r->x->needs_gradient) {
         ATT_TRY(att_tape_gradient(tape, r->x, &fresh, &dx));
         ATT_TRY(att_view_reshape(&dx, 2, r->x_rows.dim, &dx_rows));
-        ATT_TRY(
-            product(tape, (att_product_desc){.accumulate = !fresh}, &dx_rows, &dy_rows, r->w, !r->transposed, NULL));
+        ATT_TRY(att_tape_product(tape, (att_product_desc){.accumulate = !fresh}, &dx_rows, &dy_rows, r->w,
+                                 !r->transposed, NULL));
     }
-    if (r->w->needs_gradient) ATT_TRY(weight_gradient(tape, r, &dy_rows));
+    if (r->w->needs_gradient) {
+        ATT_TRY(att_tape_gradient(tape, r->w, &fresh, &dw));
+        ATT_TRY(att_tape_weight_gradient(tape, &dw, !fresh, &r->x_rows, &dy_rows, r->transposed));
+    }
     if (!r->b || !r->b->needs_gradient) return ATT_OK;
     ATT_TRY(att_tape_gradient(tape, r->b, NULL, &db));
     return att_sum_rows(&tape->exec, &db, &dy_rows);
@@ -287,12 +284,24 @@ static att_status linear_forward(att_tape *tape, const linear_record *r, bool fo
     *z = (att_view){0};
     ATT_TRY(att_view_reshape(&r->y->value, 2, dim, &y));
     if (!follow || !reads_input(r->act))
-        return product(tape, (att_product_desc){.activation = r->act}, &y, &r->x_rows, r->w, r->transposed, bias);
+        return att_tape_product(tape, (att_product_desc){.activation = r->act}, &y, &r->x_rows, r->w, r->transposed,
+                                bias);
     att_node *before;
     ATT_TRY(att_tape_new_node(tape, 2, dim, NULL, false, &before));
     *z = before->value;
-    ATT_TRY(product(tape, (att_product_desc){0}, z, &r->x_rows, r->w, r->transposed, bias));
+    ATT_TRY(att_tape_product(tape, (att_product_desc){0}, z, &r->x_rows, r->w, r->transposed, bias));
     return att_activation_forward(&tape->exec, r->act, &y, z);
+}
+
+att_status att_tape_linear_rows(att_tape *tape, att_node **x, const att_node *w, bool transposed, att_view *rows)
+{
+    const att_view *v = &(*x)->value;
+    ATT_REQUIRE(w->value.ndim == 2 && v->ndim >= 1, ATT_E_SHAPE, "linear: weights of %d dimensions, expected 2",
+                w->value.ndim);
+    ATT_REQUIRE(v->dim[v->ndim - 1] == w->value.dim[transposed], ATT_E_SHAPE,
+                "linear: the last dimension of x is %lld, but the weights expect %lld", (long long)v->dim[v->ndim - 1],
+                (long long)w->value.dim[transposed]);
+    return att_tape_rows(tape, *x, x, rows);
 }
 
 static att_node *linear(att_tape *tape, att_node *x, att_node *w, att_node *b, att_activation act, bool transposed)
@@ -302,15 +311,9 @@ static att_node *linear(att_tape *tape, att_node *x, att_node *w, att_node *b, a
     att_view x_rows;
     int64_t dim[ATT_MAX_DIMS];
     if (tape->status != ATT_OK) return &tape->dead;
-    TAPE_REQUIRE(tape, w->value.ndim == 2 && x->value.ndim >= 1, ATT_E_SHAPE,
-                 "linear: weights of %d dimensions, expected 2", w->value.ndim);
-    int64_t K = w->value.dim[transposed], N = w->value.dim[!transposed];
-    TAPE_REQUIRE(tape, x->value.dim[x->value.ndim - 1] == K, ATT_E_SHAPE,
-                 "linear: the last dimension of x is %lld, but the weights expect %lld",
-                 (long long)x->value.dim[x->value.ndim - 1], (long long)K);
-    TAPE_TRY(tape, att_tape_rows(tape, x, &x, &x_rows));
+    TAPE_TRY(tape, att_tape_linear_rows(tape, &x, w, transposed, &x_rows));
     memcpy(dim, x->value.dim, sizeof dim);
-    dim[x->value.ndim - 1] = N;
+    dim[x->value.ndim - 1] = w->value.dim[!transposed];
     bool follow = att_tape_follows(tape, x) || att_tape_follows(tape, w) || att_tape_follows(tape, b);
     TAPE_TRY(tape, att_tape_new_node(tape, x->value.ndim, dim, NULL, follow, &y));
     linear_record here = {.y = y, .x = x, .w = w, .b = b, .x_rows = x_rows, .act = act, .transposed = transposed};

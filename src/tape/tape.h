@@ -92,6 +92,17 @@ att_status att_tape_scratch(att_tape *tape, size_t bytes, att_span *out);
 /* The packed form of p's value, or of its transpose; a tape that records refuses rounded weights. */
 att_status att_tape_packed(const att_tape *tape, att_parameter *p, bool transposed, const att_packed **out);
 
+/* Checks that x has as many columns as w has rows, or columns when `transposed`, and flattens it as att_tape_rows does.
+ */
+att_status att_tape_linear_rows(att_tape *tape, att_node **x, const att_node *w, bool transposed, att_view *rows);
+/* c = a op(w): op(w) is w, or its transpose when `transposed`; through the packed copy if w is a whole parameter and
+ * stays float32. */
+att_status att_tape_product(att_tape *tape, att_product_desc desc, const att_view *c, const att_view *a,
+                            const att_node *w, bool transposed, const att_view *bias);
+/* dw = [dw +] x^T dy, or dw(N,K) = [dw +] dy^T x when `transposed`; rows of x and of dy. */
+att_status att_tape_weight_gradient(att_tape *tape, const att_view *dw, bool add, const att_view *x, const att_view *dy,
+                                    bool transposed);
+
 /* x itself if its leading dimensions can be flattened to evenly spaced rows, else a recorded dense copy. */
 att_status att_tape_rows(att_tape *tape, att_node *x, att_node **dense, att_view *rows);
 

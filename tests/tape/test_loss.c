@@ -1,5 +1,5 @@
-/* Where a gradient starts and where it is dropped: cross-entropy, which is differentiated itself, and dropout's masks.
- */
+/* Where a gradient starts and where it is dropped: cross-entropy, which is differentiated itself, alone and together
+ * with the layer that makes its logits, and dropout's masks. */
 #include "harness.h"
 
 #include <attend/tape.h>
@@ -73,6 +73,153 @@ static void cross_entropy(void **state)
     }
 }
 
+/* ---- of a linear layer ---- */
+
+typedef struct layer {
+    int64_t B, T, C, V;                  /* x (B,T,C); w (C,V), or (V,C) when transposed */
+    int transposed, bias, threads, once; /* once: in one operation; otherwise a linear layer and then a cross-entropy */
+} layer;
+
+typedef struct layer_result {
+    att_loss loss;
+    float *dx, *dw, *db;
+} layer_result;
+
+static float *copy_of(const att_node *x)
+{
+    att_view g = att_node_gradient(x);
+    size_t bytes = (size_t)att_view_count(&g) * sizeof(float);
+    float *copy = malloc(bytes);
+    assert_true(copy && att_view_is_dense(&g));
+    memcpy(copy, g.data, bytes);
+    return copy;
+}
+
+static void free_result(layer_result *r)
+{
+    free(r->dx);
+    free(r->dw);
+    free(r->db);
+}
+
+/* Loss and gradients; x has a gradient from elsewhere too. */
+static void run_layer(const layer *l, layer_result *out)
+{
+    att_tape *t;
+    int64_t n = l->B * l->T, w_dim[2] = {l->transposed ? l->V : l->C, l->transposed ? l->C : l->V};
+    float *x = malloc((size_t)(n * l->C) * sizeof *x), *w = malloc((size_t)(l->C * l->V) * sizeof *w);
+    float *b = malloc((size_t)l->V * sizeof *b);
+    int32_t *target = malloc((size_t)n * sizeof *target);
+    assert_true(x && w && b && target);
+    fill_f32(x, n * l->C, 1, 1.0f);
+    fill_f32(w, l->C * l->V, 2, 1.0f);
+    fill_f32(b, l->V, 3, 1.0f);
+    for (int64_t i = 0; i < n; i++) target[i] = i % 7 == 3 ? -1 : (int32_t)(i * 31 % l->V);
+    att_view vx = att_view_dense(x, ATT_F32, 3, (int64_t[]){l->B, l->T, l->C}),
+             vw = att_view_dense(w, ATT_F32, 2, w_dim);
+    att_view vb = att_view_1d(b, ATT_F32, l->V), words = att_view_2d(target, ATT_I32, l->B, l->T);
+    assert_ok(att_tape_create(&(att_exec){.threads = l->threads}, NULL, &t));
+    att_tape_begin(t, 1);
+    att_node *nx = att_tape_variable(t, &vx), *nw = att_tape_variable(t, &vw), *nb = att_tape_variable(t, &vb);
+    att_node *bias = l->bias ? nb : NULL;
+    if (l->once)
+        att_tape_linear_cross_entropy(t, nx, nw, bias, l->transposed, &words, 0.1, 0.5, &out->loss);
+    else
+        att_tape_cross_entropy(t,
+                               l->transposed ? att_tape_linear_transposed(t, nx, nw, bias)
+                                             : att_tape_linear(t, nx, nw, bias, ATT_ACT_NONE),
+                               &words, 0.1, 0.5, &out->loss);
+    att_tape_seed(t, nx, &vx);
+    assert_ok(att_tape_backward(t));
+    out->dx = copy_of(nx);
+    out->dw = copy_of(nw);
+    out->db = l->bias ? copy_of(nb) : NULL;
+    att_tape_destroy(t);
+    free(x);
+    free(w);
+    free(b);
+    free(target);
+}
+
+static void assert_near(const float *got, const float *want, int64_t n, double eps, const char *what)
+{
+    for (int64_t i = 0; want && i < n; i++)
+        if (!(fabs((double)got[i] - (double)want[i]) <= eps))
+            fail_msg("%s: element %lld is %g, expected %g", what, (long long)i, (double)got[i], (double)want[i]);
+}
+
+static void linear_cross_entropy(void **state)
+{
+    (void)state;
+    static const layer cases[] = {{3, 5, 4, 7, 0, 1, 1, 1},     {3, 5, 4, 7, 1, 0, 1, 1},      {1, 1, 1, 1, 0, 1, 1, 1},
+                                  {0, 5, 4, 7, 0, 1, 1, 1},     {13, 50, 5, 8003, 0, 1, 1, 1}, /* three chunks */
+                                  {13, 50, 5, 8003, 1, 1, 2, 1}};                              /* ... and two threads */
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        const layer *l = &cases[i];
+        layer apart = *l, other = *l;
+        layer_result got = {0}, want = {0}, again = {0};
+        apart.once = 0;
+        other.threads = 3;
+        run_layer(l, &got);
+        run_layer(&apart, &want);
+        run_layer(&other, &again);
+        int64_t n = l->B * l->T;
+        assert_true(got.loss.count == want.loss.count && got.loss.correct == want.loss.correct);
+        assert_true(fabs(got.loss.sum - want.loss.sum) <= 1e-6 * want.loss.sum);
+        assert_near(got.dx, want.dx, n * l->C, 1e-5, "dx");
+        assert_near(got.dw, want.dw, l->C * l->V, 1e-5, "dw");
+        assert_near(got.db, want.db, l->V, 1e-5, "db");
+        assert_true(again.loss.sum == got.loss.sum);
+        assert_memory_equal(again.dx, got.dx, (size_t)(n * l->C) * sizeof(float));
+        assert_memory_equal(again.dw, got.dw, (size_t)(l->C * l->V) * sizeof(float));
+        free_result(&got);
+        free_result(&want);
+        free_result(&again);
+    }
+}
+
+/* Gradients only where they are asked for, a forward alone, and what is refused. */
+static void linear_cross_entropy_parts(void **state)
+{
+    (void)state;
+    float x[3 * 4], w[4 * 5];
+    int32_t word[3] = {4, -1, 2};
+    att_tape *t;
+    att_loss recorded, alone;
+    fill_f32(x, 12, 1, 1.0f);
+    fill_f32(w, 20, 2, 1.0f);
+    att_view vx = att_view_2d(x, ATT_F32, 3, 4), vw = att_view_2d(w, ATT_F32, 4, 5),
+             target = att_view_1d(word, ATT_I32, 3);
+    att_view two = att_view_1d(word, ATT_I32, 2);
+    assert_ok(att_tape_create(NULL, NULL, &t));
+    att_tape_begin(t, 1);
+    att_node *constant = att_tape_constant(t, &vx), *weights = att_tape_variable(t, &vw);
+    att_tape_linear_cross_entropy(t, constant, weights, NULL, 0, &target, 0, 1, &recorded);
+    assert_ok(att_tape_backward(t));
+    assert_null(att_node_gradient(constant).data);
+    assert_non_null(att_node_gradient(weights).data);
+    att_tape_begin(t, 0);
+    att_tape_linear_cross_entropy(t, att_tape_variable(t, &vx), att_tape_variable(t, &vw), NULL, 0, &target, 0, 1,
+                                  &alone);
+    assert_ok(att_tape_status(t));
+    assert_true(alone.sum == recorded.sum && alone.count == 2);
+    att_tape_begin(t, 1);
+    att_tape_linear_cross_entropy(t, att_tape_variable(t, &vx), att_tape_variable(t, &vw), NULL, 1, &target, 0, 1,
+                                  &alone);
+    assert_int_equal(att_tape_status(t), ATT_E_SHAPE);
+    assert_non_null(strstr(att_last_error(), "the weights expect 5"));
+    att_tape_begin(t, 1);
+    att_tape_linear_cross_entropy(t, att_tape_variable(t, &vx), att_tape_variable(t, &vw), NULL, 0, &two, 0, 1, &alone);
+    assert_int_equal(att_tape_status(t), ATT_E_SHAPE);
+    word[0] = 5;
+    att_tape_begin(t, 1);
+    att_tape_linear_cross_entropy(t, att_tape_variable(t, &vx), att_tape_variable(t, &vw), NULL, 0, &target, 0, 1,
+                                  &alone);
+    assert_int_equal(att_tape_status(t), ATT_E_VALUE);
+    assert_non_null(strstr(att_last_error(), "element 0 is 5"));
+    att_tape_destroy(t);
+}
+
 static void dropout_masks(void **state)
 {
     (void)state;
@@ -109,6 +256,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(cross_entropy),
+        cmocka_unit_test(linear_cross_entropy),
+        cmocka_unit_test(linear_cross_entropy_parts),
         cmocka_unit_test(dropout_masks),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
