@@ -27,15 +27,15 @@ typedef struct att_gemm_block {
     att_gemm_layout a_layout;
     int64_t a_col;       /* COLUMNS: 0, or an a that is not packed, whose element (m,k) is at m + k * a_col */
     const float *a_next; /* ROWS: where the rows of the next block lie, a_next_row apart, to be fetched; or NULL */
-    int64_t a_next_row;
-    const void *b;          /* panel j at j * b_panel, in it row k at k * b_row, in elements */
-    float *b_room;          /* for a panel of float b that is not packed and read more than once; or NULL */
-    bool b_half;            /* b is bfloat16 and packed, a in layout ROWS; otherwise b is float */
-    int64_t b_row, b_panel; /* every panel holds nr readable columns but for unpacked b, where cols % nr == 0 */
-    bool b_far;             /* float b comes from beyond the second-level cache */
-    bool add;               /* c += ..., otherwise the old c is not read */
-    bool last;              /* bias and activation follow */
-    const float *bias;      /* of the block's columns; may be NULL */
+    int64_t a_next_row, a_next_k; /* a_next_k: how many floats of each */
+    const void *b;                /* panel j at j * b_panel, in it row k at k * b_row, in elements */
+    float *b_room;                /* for a panel of float b that is not packed and read more than once; or NULL */
+    bool b_half;                  /* b is bfloat16 and packed, a in layout ROWS; otherwise b is float */
+    int64_t b_row, b_panel;       /* every panel holds nr readable columns but for unpacked b, where cols % nr == 0 */
+    bool b_far;                   /* float b comes from beyond the second-level cache */
+    bool add;                     /* c += ..., otherwise the old c is not read */
+    bool last;                    /* bias and activation follow */
+    const float *bias;            /* of the block's columns; may be NULL */
     int64_t bias_stride;
     att_activation activation;
 } att_gemm_block;

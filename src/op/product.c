@@ -32,9 +32,9 @@ typedef struct product {
     const void *panels; /* b of this chunk: panel j at j * panel_stride, row k at k * row_stride, in elements */
     bool half;          /* they are bfloat16 */
     int64_t row_stride, panel_stride;
-    bool direct;                        /* panels is b itself, not packed beforehand */
-    bool a_in_place;                    /* a lies transposed and is not packed */
-    int64_t row_tiles, col_tiles, unit; /* a column tile has a multiple of `unit` panels */
+    bool direct;                                 /* panels is b itself, not packed beforehand */
+    bool a_in_place;                             /* a lies transposed and is not packed */
+    int64_t threads, row_tiles, col_tiles, unit; /* a column tile has a multiple of `unit` panels */
 } product;
 
 static int64_t scratch_floats(const att_gemm_kernels *g)
@@ -109,18 +109,26 @@ static void bring_a(const product *p, att_gemm_block *g, float *scratch, int64_t
         att_product_gather_a(&p->terms, scratch, g->a_layout, row, g->rows, k0, k1);
 }
 
-/* Says where the rows that bring_a packs next lie, so that the block fetches them meanwhile. */
-static void announce_a(const product *p, att_gemm_block *g, int64_t row, int64_t k)
+/* Says where the rows that bring_a packs next lie, so that the block fetches them meanwhile: columns from k on of row
+ * tile row_tile, or of the one that this thread is likely to take next. */
+static void announce_a(const product *p, att_gemm_block *g, int64_t row_tile, int64_t col_tile, int64_t k)
 {
     const att_view *a = p->terms.a;
     g->a_next = NULL;
-    if (p->terms.segments != 1 || a->stride[1] != 1 || p->half || k >= p->k_hi) return;
-    g->a_next = f32_at(a, row, k);
+    if (p->terms.segments != 1 || a->stride[1] != 1 || p->half) return;
+    if (k >= p->k_hi) {
+        int64_t next = (row_tile * p->col_tiles + col_tile + p->threads) / p->col_tiles;
+        if (next == row_tile || next >= p->row_tiles) return;
+        row_tile = next;
+        k = p->k_lo;
+    }
+    g->a_next = f32_at(a, att_part_start(p->M, p->row_tiles, row_tile), k);
     g->a_next_row = a->stride[0];
+    g->a_next_k = att_min64(p->terms.gemm->kc, p->k_hi - k);
 }
 
 /* A row tile against panels j0 .. j1-1 of the chunk. */
-static void multiply_panels(const product *p, int64_t row_tile, int64_t j0, int64_t j1, int worker)
+static void multiply_panels(const product *p, int64_t row_tile, int64_t col_tile, int64_t j0, int64_t j1, int worker)
 {
     const att_gemm_kernels *gemm = p->terms.gemm;
     const int64_t nr = gemm->nr, row = att_part_start(p->M, p->row_tiles, row_tile);
@@ -143,7 +151,7 @@ static void multiply_panels(const product *p, int64_t row_tile, int64_t j0, int6
         g.add = p->desc->accumulate || k0 > 0;
         g.last = k1 == p->K;
         bring_a(p, &g, scratch, row, k0, k1);
-        announce_a(p, &g, row, k1);
+        announce_a(p, &g, row_tile, col_tile, k1);
         g.b_room = p->direct ? ragged : NULL;
         int64_t at = j0 * p->panel_stride + (k0 - p->k_lo) * p->row_stride;
         const char *b = (const char *)p->panels + at * (int64_t)(p->half ? sizeof(uint16_t) : sizeof(float));
@@ -166,7 +174,7 @@ static void multiply_tile(void *ctx, int64_t tile, int worker)
     const int64_t j0 = att_part_start(units, p->col_tiles, col_tile) * p->unit;
     const int64_t j1 = att_min64(panels, att_part_start(units, p->col_tiles, col_tile + 1) * p->unit);
     const int64_t step = p->unit > 1 && !p->direct ? p->unit : j1 - j0;
-    for (int64_t j = j0; j < j1; j += step) multiply_panels(p, row_tile, j, att_min64(j + step, j1), worker);
+    for (int64_t j = j0; j < j1; j += step) multiply_panels(p, row_tile, col_tile, j, att_min64(j + step, j1), worker);
 }
 
 /* Rows of a block of a. */
@@ -183,6 +191,7 @@ static int64_t block_rows(const product *p)
 static void cut(product *p, const att_exec *exec)
 {
     int64_t panels = att_ceil_div(p->n_hi - p->n_lo, p->terms.gemm->nr), threads = att_threads(exec), units;
+    p->threads = threads;
     p->row_tiles = att_ceil_div(p->M, block_rows(p));
     if (p->a_in_place && p->M > p->N) /* for columns, each thread would read all of a */
         p->row_tiles = att_max64(p->row_tiles, att_min64(threads, p->M / p->terms.gemm->mc));

@@ -163,10 +163,11 @@ static void block_columns(const att_gemm_block *g, int64_t n, int64_t cols, bool
     const float *next = g->b_far && n + cols < g->cols ? t.b + cols / NR * t.b_panel : NULL;
     for (int64_t i = 0, row = 0; i < tiles; i++) {
         int64_t m = gemm_tile_rows(g->rows, tiles, i);
-        t.next = n == 0 && !wide && (g->a_next || (g->a_col && GEMM_FETCHES));
-        if (t.next && g->a_next) {
-            t.ask = g->a_next + row * g->a_next_row;
+        t.next = !wide && (g->a_next ? n < 2 * NR : n == 0 && g->a_col && GEMM_FETCHES);
+        if (t.next && g->a_next) { /* half of the rows with each of two panels */
+            t.ask = g->a_next + (n == 0 ? row : row + m / 2) * g->a_next_row;
             t.ask_step = g->a_next_row;
+            t.ask_lines = (g->a_next_k + GEMM_LINE - 1) / GEMM_LINE;
         } else if (next)
             ask_for(&t, next, i, tiles, by_k);
         else

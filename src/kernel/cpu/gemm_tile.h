@@ -19,7 +19,8 @@ typedef struct gemm_tile {
     float *store;              /* GEMM_B_STORE: to here */
     bool add, next;            /* next: GEMM_A_NEXT in layout ROWS, GEMM_A_AHEAD in COLUMNS */
     const float *ask;          /* what to fetch into the second-level cache meanwhile. GEMM_B_FAR: for each k ... */
-    int64_t ask_step;          /* ... so many floats further; GEMM_A_NEXT: rows so far apart, a line for each k */
+    int64_t ask_step;          /* ... so many floats further; GEMM_A_NEXT: rows so far apart, ... */
+    int64_t ask_lines;         /* ... of so many lines, one for every second k: more would have to wait */
 } gemm_tile;
 
 /* float32; the same while rows of the next a are fetched, or while an a that lies transposed is read for the first
@@ -27,12 +28,11 @@ typedef struct gemm_tile {
 typedef enum gemm_b { GEMM_B_NEAR, GEMM_A_NEXT, GEMM_A_AHEAD, GEMM_B_FAR, GEMM_B_STORE, GEMM_B_HALF } gemm_b;
 
 enum {
-    GEMM_LINE = 16,                   /* floats */
-    GEMM_LINES = GEMM_KC / GEMM_LINE, /* of a row of a block of a */
-    GEMM_COLUMNS_AHEAD = 16,          /* rows of k of an a that lies transposed: no hardware foresees its strides */
-    GEMM_PANEL_AHEAD = 8,             /* rows of a panel of b, on their way to the first-level cache */
-    GEMM_ROWS_AHEAD = 16,             /* rows of b where it lies, and ... */
-    GEMM_AHEAD = 256 /* ... floats of bfloat16 that are asked for before they are needed: few rows wait */
+    GEMM_LINE = 16,          /* floats */
+    GEMM_COLUMNS_AHEAD = 16, /* rows of k of an a that lies transposed: no hardware foresees its strides */
+    GEMM_PANEL_AHEAD = 8,    /* rows of a panel of b, on their way to the first-level cache */
+    GEMM_ROWS_AHEAD = 16,    /* rows of b where it lies, and ... */
+    GEMM_AHEAD = 256         /* ... floats of bfloat16 that are asked for before they are needed: few rows wait */
 };
 
 /* The w vectors of one k: a row of each of w / GEMM_NV panels. In bfloat16 a panel's vectors lie as vf_load_bf16 reads
@@ -57,7 +57,7 @@ VF_INLINE void gemm_load_b(vf *bv, const int m, const int w, const float *row, i
 typedef struct gemm_at {
     const float *a, *b, *ask;
     float *store;
-    int64_t line;            /* GEMM_A_NEXT: how many lines were asked for */
+    int64_t line;            /* GEMM_A_NEXT: how many lines of the row were asked for */
     const float *c, *c_last; /* the row of c whose lines are asked for, to be stored when the sums are done; the last */
 } gemm_at;
 
@@ -88,9 +88,11 @@ VF_INLINE void gemm_add_steps(vf *acc, gemm_at *at, const int steps, const int m
         for (int j = 0; kind == GEMM_B_FAR && j < GEMM_NV * VF_LANES; j += GEMM_LINE)
             __builtin_prefetch(at->ask + j, 0, 2);
         if (kind == GEMM_B_FAR) at->ask += t->ask_step;
-        if (kind == GEMM_A_NEXT) {
-            __builtin_prefetch(at->ask + at->line / GEMM_LINES * t->ask_step + at->line % GEMM_LINES * GEMM_LINE, 0, 2);
-            at->line++;
+        if (kind == GEMM_A_NEXT && s % 2 == 0) {
+            __builtin_prefetch(at->ask + at->line * GEMM_LINE, 0, 2);
+            const bool ends = ++at->line == t->ask_lines;
+            at->line = ends ? 0 : at->line;
+            at->ask += ends ? t->ask_step : 0;
         }
         if (kind == GEMM_A_AHEAD) {
             __builtin_prefetch(a + GEMM_COLUMNS_AHEAD * a_step);
