@@ -16,8 +16,8 @@ enum {
     NARROW_COLUMNS = 128,           /* of a c whose b is packed up to NARROW_K deep and, of more than FEW_ROWS, ... */
     NARROW_FLOATS = 7168,           /* ... so much of a at a time: it is used a few times, at once                  */
     NARROW_K = 4096,
-    FEW_COLUMNS = 512, /* of c, and ... */
-    FEW_ROWS = 1024    /* ... rows, for which packing a is not worth it, if a tile has few rows */
+    FEW_ROWS = 1024,  /* of c, for which packing a transposed a is not worth it, and ... */
+    FEW_COLUMNS = 512 /* ... columns, where a tile has few rows */
 };
 
 /* One call: operands, where scratch memory is, and the chunk of b that is being multiplied. */
