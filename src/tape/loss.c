@@ -155,10 +155,23 @@ static att_status run_chunks(att_tape *tape, const head *h, att_loss *loss)
     return ATT_OK;
 }
 
+/* Before the first chunk, whose loss would check its own rows alone. */
+static att_status check_target(const att_view *target, int64_t V)
+{
+    for (int64_t i = 0; i < target->dim[0]; i++) {
+        int32_t word = ((const int32_t *)target->data)[i * target->stride[0]];
+        ATT_REQUIRE(word < V, ATT_E_VALUE, "target: element %lld is %d, expected less than %lld", (long long)i,
+                    (int)word, (long long)V);
+    }
+    return ATT_OK;
+}
+
 static att_status linear_cross_entropy(att_tape *tape, head *h, const att_view *target, att_loss *loss)
 {
     ATT_TRY(att_tape_linear_rows(tape, &h->x, h->w, h->transposed, &h->rows));
+    ATT_REQUIRE(target->dtype == ATT_I32, ATT_E_DTYPE, "target: %s, expected int32", att_dtype_name(target->dtype));
     ATT_TRY(att_view_reshape(target, 1, &h->rows.dim[0], &h->target));
+    ATT_TRY(check_target(&h->target, h->w->value.dim[!h->transposed]));
     ATT_TRY(gradient_for(tape, h->x, &h->dx));
     ATT_TRY(gradient_for(tape, h->w, &h->dw));
     if (h->b) ATT_TRY(gradient_for(tape, h->b, &h->db));

@@ -217,6 +217,32 @@ static void linear_cross_entropy_parts(void **state)
                                   &alone);
     assert_int_equal(att_tape_status(t), ATT_E_VALUE);
     assert_non_null(strstr(att_last_error(), "element 0 is 5"));
+    att_view real = att_view_1d(x, ATT_F32, 3);
+    att_tape_begin(t, 1);
+    att_tape_linear_cross_entropy(t, att_tape_variable(t, &vx), att_tape_variable(t, &vw), NULL, 0, &real, 0, 1,
+                                  &alone);
+    assert_int_equal(att_tape_status(t), ATT_E_DTYPE);
+    att_tape_destroy(t);
+}
+
+/* Of a row that is not in the first chunk. */
+static void linear_cross_entropy_far_target(void **state)
+{
+    (void)state;
+    enum { N = 520, V = 5000 };
+    static float x[N], w[V];
+    static int32_t word[N];
+    att_tape *t;
+    att_loss loss;
+    word[500] = V;
+    att_view vx = att_view_2d(x, ATT_F32, N, 1), vw = att_view_2d(w, ATT_F32, 1, V),
+             target = att_view_1d(word, ATT_I32, N);
+    assert_ok(att_tape_create(NULL, NULL, &t));
+    att_tape_begin(t, 1);
+    att_tape_linear_cross_entropy(t, att_tape_variable(t, &vx), att_tape_variable(t, &vw), NULL, 0, &target, 0, 1,
+                                  &loss);
+    assert_int_equal(att_tape_status(t), ATT_E_VALUE);
+    assert_non_null(strstr(att_last_error(), "element 500 is 5000"));
     att_tape_destroy(t);
 }
 
@@ -258,6 +284,7 @@ int main(void)
         cmocka_unit_test(cross_entropy),
         cmocka_unit_test(linear_cross_entropy),
         cmocka_unit_test(linear_cross_entropy_parts),
+        cmocka_unit_test(linear_cross_entropy_far_target),
         cmocka_unit_test(dropout_masks),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
