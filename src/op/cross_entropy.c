@@ -40,14 +40,8 @@ static att_status require_common(const att_view *logits, const att_view *lse, co
     ATT_TRY(att_require_rows("logits", logits));
     ATT_REQUIRE(logits->dim[1] > 0, ATT_E_SHAPE, "logits: rows of 0 elements, expected at least 1");
     ATT_TRY(att_require_shape("lse", lse, logits->dtype, 1, logits->dim));
-    ATT_TRY(att_require_shape("target", target, ATT_I32, 1, logits->dim));
     ATT_REQUIRE(smoothing >= 0.0 && smoothing <= 1.0, ATT_E_VALUE, "smoothing: %g, expected 0 to 1", smoothing);
-    for (int64_t m = 0; m < target->dim[0]; m++) {
-        int32_t t = *(const int32_t *)att_element(target, m);
-        ATT_REQUIRE(t < logits->dim[1], ATT_E_VALUE, "target: element %lld is %d, expected less than %lld",
-                    (long long)m, (int)t, (long long)logits->dim[1]);
-    }
-    return ATT_OK;
+    return att_require_targets(target, logits->dim[0], logits->dim[1]);
 }
 
 /* Is x_t the first largest of the row? */

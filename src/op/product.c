@@ -110,14 +110,13 @@ static void bring_a(const product *p, att_gemm_block *g, float *scratch, int64_t
 }
 
 /* Says where the rows that bring_a packs next lie, so that the block fetches them meanwhile: columns from k on of row
- * tile row_tile, or of the one that this thread is likely to take next. */
-static void announce_a(const product *p, att_gemm_block *g, int64_t row_tile, int64_t col_tile, int64_t k)
+ * tile row_tile, or row tile `next`, which this thread is likely to take after it. */
+static void announce_a(const product *p, att_gemm_block *g, int64_t row_tile, int64_t next, int64_t k)
 {
     const att_view *a = p->terms.a;
     g->a_next = NULL;
     if (p->terms.segments != 1 || a->stride[1] != 1 || p->half) return;
     if (k >= p->k_hi) {
-        int64_t next = (row_tile * p->col_tiles + col_tile + p->threads) / p->col_tiles;
         if (next == row_tile || next >= p->row_tiles) return;
         row_tile = next;
         k = p->k_lo;
@@ -127,8 +126,8 @@ static void announce_a(const product *p, att_gemm_block *g, int64_t row_tile, in
     g->a_next_k = att_min64(p->terms.gemm->kc, p->k_hi - k);
 }
 
-/* A row tile against panels j0 .. j1-1 of the chunk. */
-static void multiply_panels(const product *p, int64_t row_tile, int64_t col_tile, int64_t j0, int64_t j1, int worker)
+/* A row tile against panels j0 .. j1-1 of the chunk; `next` as announce_a has it. */
+static void multiply_panels(const product *p, int64_t row_tile, int64_t next, int64_t j0, int64_t j1, int worker)
 {
     const att_gemm_kernels *gemm = p->terms.gemm;
     const int64_t nr = gemm->nr, row = att_part_start(p->M, p->row_tiles, row_tile);
@@ -151,7 +150,7 @@ static void multiply_panels(const product *p, int64_t row_tile, int64_t col_tile
         g.add = p->desc->accumulate || k0 > 0;
         g.last = k1 == p->K;
         bring_a(p, &g, scratch, row, k0, k1);
-        announce_a(p, &g, row_tile, col_tile, k1);
+        announce_a(p, &g, row_tile, next, k1);
         g.b_room = p->direct ? ragged : NULL;
         int64_t at = j0 * p->panel_stride + (k0 - p->k_lo) * p->row_stride;
         const char *b = (const char *)p->panels + at * (int64_t)(p->half ? sizeof(uint16_t) : sizeof(float));
@@ -174,7 +173,8 @@ static void multiply_tile(void *ctx, int64_t tile, int worker)
     const int64_t j0 = att_part_start(units, p->col_tiles, col_tile) * p->unit;
     const int64_t j1 = att_min64(panels, att_part_start(units, p->col_tiles, col_tile + 1) * p->unit);
     const int64_t step = p->unit > 1 && !p->direct ? p->unit : j1 - j0;
-    for (int64_t j = j0; j < j1; j += step) multiply_panels(p, row_tile, col_tile, j, att_min64(j + step, j1), worker);
+    const int64_t next = (tile + p->threads) / p->col_tiles;
+    for (int64_t j = j0; j < j1; j += step) multiply_panels(p, row_tile, next, j, att_min64(j + step, j1), worker);
 }
 
 /* Rows of a block of a. */

@@ -70,3 +70,14 @@ att_status att_require_workspace(att_span span, size_t bytes)
                 "workspace: %zu bytes, expected at least %zu", span.data ? span.bytes : 0, bytes);
     return ATT_OK;
 }
+
+att_status att_require_targets(const att_view *target, int64_t M, int64_t V)
+{
+    ATT_TRY(att_require_shape("target", target, ATT_I32, 1, &M));
+    for (int64_t m = 0; m < M; m++) {
+        int32_t t = ((const int32_t *)target->data)[m * target->stride[0]];
+        ATT_REQUIRE(t < V, ATT_E_VALUE, "target: element %lld is %d, expected less than %lld", (long long)m, (int)t,
+                    (long long)V);
+    }
+    return ATT_OK;
+}

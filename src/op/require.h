@@ -18,6 +18,8 @@ att_status att_require_like(const char *name, const att_view *v, const att_view 
 att_status att_require_unit(const char *name, const att_view *v);
 /* `v` is a real matrix (M,N) whose rows are dense. */
 att_status att_require_rows(const char *name, const att_view *v);
+/* target(M) int32, every element below V; below 0 means that the row does not count. */
+att_status att_require_targets(const att_view *target, int64_t M, int64_t V);
 /* `span` holds at least `bytes`. */
 att_status att_require_workspace(att_span span, size_t bytes);
 

@@ -1,6 +1,8 @@
 /* Where a backward starts: at a cross-entropy, whose derivative is known with its value, or at a given gradient. */
 #include "tape/tape.h"
 
+#include "op/require.h"
+
 /* The losses of n rows in nats, added up, and how many of them count. */
 static void sum_losses(att_loss *loss, const float *each, const att_view *target, int64_t n)
 {
@@ -78,13 +80,13 @@ enum {
 
 /* x w + b with w as att_tape_product has it, and the gradients of what is followed, all dense; absent otherwise. They
  * are made in the forward, chunk by chunk, and wait for the backward. */
-typedef struct head {
+typedef struct linear_loss {
     att_record record;
     att_node *x, *w, *b;
     bool transposed;
     att_view rows, target, dx, dw, db; /* rows: x */
     double smoothing, scale;
-} head;
+} linear_loss;
 
 /* Memory of x's shape for its gradient, if x is followed. */
 static att_status gradient_for(att_tape *tape, const att_node *x, att_view *out)
@@ -105,17 +107,17 @@ static att_status hand_over(att_tape *tape, att_node *x, const att_view *gradien
     return att_copy(&tape->exec, &dx, gradient, !fresh);
 }
 
-static att_status head_backward(att_tape *tape, att_record *record)
+static att_status linear_loss_backward(att_tape *tape, att_record *record)
 {
-    head *h = (head *)record;
+    linear_loss *h = (linear_loss *)record;
     ATT_TRY(hand_over(tape, h->x, &h->dx));
     ATT_TRY(hand_over(tape, h->w, &h->dw));
     return hand_over(tape, h->b, &h->db);
 }
 
 /* What rows lo .. add to the gradients: dz takes the logits' place. */
-static att_status chunk_gradients(att_tape *tape, const head *h, int64_t lo, const att_view *x, const att_view *logits,
-                                  const att_view *lse, const att_view *target)
+static att_status chunk_gradients(att_tape *tape, const linear_loss *h, int64_t lo, const att_view *x,
+                                  const att_view *logits, const att_view *lse, const att_view *target)
 {
     const att_exec *exec = &tape->exec;
     ATT_TRY(att_cross_entropy_backward(exec, logits, lse, target, h->smoothing, h->scale));
@@ -129,7 +131,7 @@ static att_status chunk_gradients(att_tape *tape, const head *h, int64_t lo, con
     return h->db.data ? att_sum_rows(exec, &h->db, logits) : ATT_OK;
 }
 
-static att_status run_chunks(att_tape *tape, const head *h, att_loss *loss)
+static att_status run_chunks(att_tape *tape, const linear_loss *h, att_loss *loss)
 {
     const int64_t n = h->rows.dim[0], V = h->w->value.dim[!h->transposed];
     const int64_t most = att_max64(LEAST_ROWS, CHUNK / att_max64(V, 1));
@@ -155,31 +157,20 @@ static att_status run_chunks(att_tape *tape, const head *h, att_loss *loss)
     return ATT_OK;
 }
 
-/* Before the first chunk, whose loss would check its own rows alone. */
-static att_status check_target(const att_view *target, int64_t V)
-{
-    for (int64_t i = 0; i < target->dim[0]; i++) {
-        int32_t word = ((const int32_t *)target->data)[i * target->stride[0]];
-        ATT_REQUIRE(word < V, ATT_E_VALUE, "target: element %lld is %d, expected less than %lld", (long long)i,
-                    (int)word, (long long)V);
-    }
-    return ATT_OK;
-}
-
-static att_status linear_cross_entropy(att_tape *tape, head *h, const att_view *target, att_loss *loss)
+static att_status linear_cross_entropy(att_tape *tape, linear_loss *h, const att_view *target, att_loss *loss)
 {
     ATT_TRY(att_tape_linear_rows(tape, &h->x, h->w, h->transposed, &h->rows));
-    ATT_REQUIRE(target->dtype == ATT_I32, ATT_E_DTYPE, "target: %s, expected int32", att_dtype_name(target->dtype));
     ATT_TRY(att_view_reshape(target, 1, &h->rows.dim[0], &h->target));
-    ATT_TRY(check_target(&h->target, h->w->value.dim[!h->transposed]));
+    ATT_TRY(
+        att_require_targets(&h->target, h->rows.dim[0], h->w->value.dim[!h->transposed])); /* a chunk sees its own */
     ATT_TRY(gradient_for(tape, h->x, &h->dx));
     ATT_TRY(gradient_for(tape, h->w, &h->dw));
     if (h->b) ATT_TRY(gradient_for(tape, h->b, &h->db));
     if (h->db.data) ATT_TRY(att_fill(&tape->exec, &h->db, 0.0));
     ATT_TRY(run_chunks(tape, h, loss));
-    head *kept;
+    linear_loss *kept;
     if (!h->dx.data && !h->dw.data && !h->db.data) return ATT_OK;
-    ATT_TRY(att_tape_new_record(tape, NULL, sizeof *kept, head_backward, &kept));
+    ATT_TRY(att_tape_new_record(tape, NULL, sizeof *kept, linear_loss_backward, &kept));
     h->record = kept->record;
     *kept = *h;
     return ATT_OK;
@@ -190,7 +181,7 @@ void att_tape_linear_cross_entropy(att_tape *tape, att_node *x, att_node *w, att
 {
     *loss = (att_loss){0};
     if (tape->status != ATT_OK) return;
-    head h = {.x = x, .w = w, .b = b, .transposed = transposed != 0, .smoothing = smoothing, .scale = scale};
+    linear_loss h = {.x = x, .w = w, .b = b, .transposed = transposed != 0, .smoothing = smoothing, .scale = scale};
     att_status status = linear_cross_entropy(tape, &h, target, loss);
     if (status != ATT_OK) att_tape_fail(tape, status);
 }

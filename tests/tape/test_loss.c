@@ -83,6 +83,7 @@ typedef struct layer {
 typedef struct layer_result {
     att_loss loss;
     float *dx, *dw, *db;
+    size_t bytes; /* of the tape */
 } layer_result;
 
 static float *copy_of(const att_node *x)
@@ -134,6 +135,7 @@ static void run_layer(const layer *l, layer_result *out)
     out->dx = copy_of(nx);
     out->dw = copy_of(nw);
     out->db = l->bias ? copy_of(nb) : NULL;
+    out->bytes = att_tape_bytes(t);
     att_tape_destroy(t);
     free(x);
     free(w);
@@ -172,6 +174,8 @@ static void linear_cross_entropy(void **state)
         assert_true(again.loss.sum == got.loss.sum);
         assert_memory_equal(again.dx, got.dx, (size_t)(n * l->C) * sizeof(float));
         assert_memory_equal(again.dw, got.dw, (size_t)(l->C * l->V) * sizeof(float));
+        if (l->V > 1000) assert_true(got.bytes < want.bytes * 2 / 3);
+        if (l->bias) assert_memory_equal(again.db, got.db, (size_t)l->V * sizeof(float));
         free_result(&got);
         free_result(&want);
         free_result(&again);
