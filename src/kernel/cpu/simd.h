@@ -110,6 +110,14 @@ VF_INLINE vf vf_ldexp(vf a, vf n)
 {
     return _mm512_scalef_ps(a, n);
 } /* a * 2^n, n integral, no early overflow */
+VF_INLINE vf vf_fraction(vf a)
+{
+    return _mm512_reduce_ps(a, _MM_FROUND_TO_NEG_INF);
+} /* a - floor(a) */
+VF_INLINE vf vf_scale_from(vf least, vf a, vf n)
+{
+    return _mm512_maskz_scalef_ps(_mm512_cmp_ps_mask(n, least, _CMP_NLT_UQ), a, n);
+} /* a 2^floor(n), or 0 for n < least; a NaN in n stays */
 VF_INLINE vf vf_rcp_fast(vf a)
 {
     return _mm512_rcp14_ps(a);

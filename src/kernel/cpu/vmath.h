@@ -22,10 +22,29 @@ VF_INLINE vf vf_exp(vf x)
     return vf_ldexp(vf_add(p, vf_set1(1.0f)), n); /* 1 comes last: one rounding at full size */
 }
 
-/* 2^x for x <= 127, relative error < 1e-7; from -126.5 down 0, NaN stays NaN. The rounding
- * constant leaves n + 127 in the lowest bits of t, the exponent of 2^n but for its place; n = -127 gives 0. The
- * polynomial is minimax with the constant 1, so that 2^0 is 1. In two parts for loops that begin one vector while they
- * end the one before: the chain of a whole 2^x, 40 cycles, is longer than what a processor looks ahead. */
+/* 2^x for x <= 127, relative error < 1e-7; from -126.5 down 0 (AVX-512: below -126), NaN stays NaN. The polynomials are
+ * minimax with the constant 1, so that 2^0 is 1. In two parts for loops that begin one vector while they end the one
+ * before: the chain of a whole 2^x, 40 cycles, is longer than what a processor looks ahead. */
+#if VF_LANES == 16
+/* By instructions of its own, which take the whole and the rest of x apart and together: 10 instead of 14. */
+VF_INLINE vf vf_exp2_begin(vf x, vf *t)
+{
+    *t = x;
+    return vf_fraction(x);
+}
+
+VF_INLINE vf vf_exp2_end(vf r, vf t)
+{
+    vf p = vf_fma(r, vf_set1(1.960706431e-04f), vf_set1(1.297782874e-03f));
+    p = vf_fma(p, r, vf_set1(9.629200213e-03f));
+    p = vf_fma(p, r, vf_set1(5.550335720e-02f));
+    p = vf_fma(p, r, vf_set1(2.402264029e-01f));
+    p = vf_fma(p, r, vf_set1(6.931471825e-01f));
+    return vf_scale_from(vf_set1(-126.0f), vf_fma(p, r, vf_set1(1.0f)), t);
+}
+#else
+/* The rounding constant leaves n + 127 in the lowest bits of t, the exponent of 2^n but for its place; n = -127 gives
+ * 0. */
 VF_INLINE vf vf_exp2_begin(vf x, vf *t)
 {
     const vf rounder = vf_set1(12582912.0f + 127.0f);
@@ -42,6 +61,7 @@ VF_INLINE vf vf_exp2_end(vf r, vf t)
     vf p = vf_fma(vf_fma(vf_fma(high, r2, middle), r2, low), r, vf_set1(1.0f));
     return vf_mul(p, vf_shift_to_exponent(t));
 }
+#endif
 
 VF_INLINE vf vf_exp2(vf x)
 {
