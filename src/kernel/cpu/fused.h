@@ -42,6 +42,7 @@ typedef struct fused_tile {
     int64_t b, h, hkv;
     int64_t i, n;                 /* queries */
     int64_t j;                    /* key of column 0, a multiple of KEYS */
+    bool plain;                   /* nothing but the window and lengths decides or changes a score */
     int row_lo[SUB], row_hi[SUB]; /* columns that row r sees, before mask and bias; hi <= lo: none */
     int lo, hi;                   /* columns that some row sees */
     int strips;
@@ -141,15 +142,35 @@ static inline bool beyond_window(const fused_tile *t)
     return lo >= t->j + KEYS || hi <= t->j;
 }
 
+static inline bool is_plain(const att_attention_problem *p)
+{
+    return !(p->desc.softcap > 0) && !p->bias.data && !p->mask.data && !p->block_starts.data && !p->slopes.data &&
+           !p->relative.data && att_positions_are_indices(p);
+}
+
+/* Every query sees the same keys, before mask and bias. */
+static inline bool ranges_are_alike(const att_attention_problem *p)
+{
+    const att_window w = p->desc.window;
+    return w != ATT_WINDOW_CAUSAL && w != ATT_WINDOW_BAND && !p->centre.data && !p->block_starts.data;
+}
+
 /* Places the tile at queries i .. i + n - 1 and the block of keys from j; false when nothing of it is visible. */
 static inline bool place_tile(fused_tile *t, int64_t i, int64_t n, int64_t j)
 {
+    const bool alike = ranges_are_alike(t->p);
     t->i = i;
     t->n = n;
     t->j = j;
+    t->plain = is_plain(t->p);
     if (beyond_window(t)) return false;
     for (int64_t r = 0; r < n; r++) {
         int64_t lo, hi;
+        if (alike && r > 0) {
+            t->row_lo[r] = t->row_lo[0];
+            t->row_hi[r] = t->row_hi[0];
+            continue;
+        }
         att_attention_range(t->p, t->b, i + r, &lo, &hi);
         if (t->p->centre.data) narrow_to_gauss(t->p, *row_of(&t->p->centre, t->b, t->h, i + r), &lo, &hi);
         narrow_to_blocks(t->p, i + r, j, &lo, &hi);
@@ -184,7 +205,7 @@ static inline void fetch(const rows *x)
 
 static inline int64_t lanes_down(int64_t c)
 {
-    return c / VF_LANES * VF_LANES;
+    return c & -(int64_t)VF_LANES;
 }
 
 static inline int64_t lanes_up(int64_t c)

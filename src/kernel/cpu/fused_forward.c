@@ -13,6 +13,8 @@
 #include "kernel/cpu/fused_few.h"
 #include "kernel/cpu/fused_rows.h"
 
+enum { TOGETHER = 4 }; /* of scores that become weights together */
+
 typedef struct task {
     fused_tile t;
     const att_attention_problem *p;
@@ -65,24 +67,47 @@ static void scale_row(float *y, float by, int64_t width)
     for (int64_t d = 0; d < width; d += VF_LANES) vf_store(y + d, vf_mul(f, vf_load(y + d)));
 }
 
-/* Scores e of one row, the largest of them top, to weights relative to the running maximum; o follows when that grows.
- * While nothing was visible the maximum is -inf and weights are 2^(-inf - 0) = 0, or NaN. */
-static void stream_row(task *x, int64_t r, float *e, float top)
+/* The running maximum of row r, now that the largest score of the tile is top; o and l follow when it grows. Returns
+ * what scores are relative to: while nothing was visible the maximum is -inf, and weights are 2^(-inf - 0) = 0, or NaN.
+ */
+static float raise_max(task *x, int64_t at, float top)
 {
-    const fused_tile *t = &x->t;
-    int64_t at = t->i - x->i + r, lo = lanes_down(t->row_lo[r]), hi = lanes_up(t->row_hi[r]);
-    float old = x->m[at];
-    if (!(top > old)) top = old;
-    float shift = top == -INFINITY ? 0 : top;
-    if (top > old) x->m[at] = top;
-    if (top > old && old != -INFINITY) {
-        float shrink = exp2f(old - shift);
+    const float old = x->m[at];
+    if (!(top > old)) return old == -INFINITY ? 0 : old;
+    x->m[at] = top;
+    if (old != -INFINITY) {
+        float shrink = exp2f(old - top);
         x->l[at] *= shrink;
         scale_row(x->o + at * x->width, shrink, x->width);
     }
-    x->l[at] += exp2_row(e, shift, lo, hi);
-    if (x->p->centre.data) gauss_row(t, r, e);
-    if (x->p->desc.dropout > 0) drop_row(t, r, e);
+    return top;
+}
+
+/* Scores of rows r .. r + n - 1, at most TOGETHER, to weights relative to the running maximum: together, because what
+ * goes from lane to lane waits longer than all else. */
+static void stream_rows(task *x, int64_t r, int n)
+{
+    const fused_tile *t = &x->t;
+    const int64_t at = t->i - x->i + r;
+    vf v[TOGETHER];
+    float top[TOGETHER], sum[TOGETHER];
+    for (int k = 0; k < TOGETHER; k++) {
+        v[k] = vf_set1(-INFINITY);
+        if (k >= n || t->row_hi[r + k] <= t->row_lo[r + k]) continue;
+        dress_row(t, r + k, x->s + (r + k) * LD, NULL, x->term);
+        v[k] = row_max(x->s + (r + k) * LD, lanes_down(t->row_lo[r + k]), lanes_up(t->row_hi[r + k]));
+    }
+    vf_hmax4(top, v[0], v[1], v[2], v[3]);
+    for (int k = 0; k < TOGETHER; k++) {
+        v[k] = vf_zero();
+        if (k >= n || t->row_hi[r + k] <= t->row_lo[r + k]) continue;
+        float *e = x->s + (r + k) * LD;
+        v[k] = exp2_row(e, raise_max(x, at + k, top[k]), lanes_down(t->row_lo[r + k]), lanes_up(t->row_hi[r + k]));
+        if (x->p->centre.data) gauss_row(t, r + k, e);
+        if (x->p->desc.dropout > 0) drop_row(t, r + k, e);
+    }
+    vf_sum4(sum, v[0], v[1], v[2], v[3]);
+    for (int k = 0; k < n; k++) x->l[at + k] += sum[k];
 }
 
 static void tile_scores(task *x)
@@ -104,18 +129,9 @@ static void forward_tile(task *x)
     tile_scores(x);
     for (int k = 0; k < t->strips; k++) {
         const strip *y = &t->strip[k];
-        float top[MR];
-        for (int r = y->row; r < y->row + y->rows; r++) {
-            float *e = x->s + r * LD;
-            if (t->row_hi[r] <= t->row_lo[r]) continue;
-            dress_row(t, r, e, NULL, x->term);
-            top[r - y->row] = row_max(e, lanes_down(t->row_lo[r]), lanes_up(t->row_hi[r]));
-        }
-        for (int r = y->row; r < y->row + y->rows; r++) {
-            float *e = x->s + r * LD;
-            if (t->row_hi[r] > t->row_lo[r]) stream_row(x, r, e, top[r - y->row]);
-            clear_around(t, r, e, y->lo, y->hi);
-        }
+        for (int r = 0; r < y->rows; r += TOGETHER)
+            stream_rows(x, y->row + r, y->rows - r < TOGETHER ? y->rows - r : TOGETHER);
+        for (int r = y->row; r < y->row + y->rows; r++) clear_around(t, r, x->s + r * LD, y->lo, y->hi);
     }
     rows values = value_rows(t, t->j, KEYS);
     float *o = x->o + (t->i - x->i) * x->width;

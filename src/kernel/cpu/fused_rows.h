@@ -170,9 +170,8 @@ static inline void hide_ends(float *e, int64_t lo, int64_t hi)
 
 /* ---- all of it ---- */
 
-/* Row r of raw scores becomes e, -inf where hidden, in whole vectors that cover row_lo .. row_hi. term:
- * find_terms'. */
-static inline void dress_row(const fused_tile *t, int64_t r, float *e, float *slope, const float *term)
+/* What changes a score, before what hides it. */
+static void change_row(const fused_tile *t, int64_t r, float *e, float *slope, const float *term)
 {
     const att_attention_problem *p = t->p;
     int64_t lo = t->row_lo[r], hi = t->row_hi[r], i = t->i + r;
@@ -189,7 +188,14 @@ static inline void dress_row(const fused_tile *t, int64_t r, float *e, float *sl
         const uint8_t *row = (const uint8_t *)m->data + t->b * m->b + t->h * m->h + i * m->t + t->j * m->d;
         mask_row(e, row, m->d, lo, hi);
     }
-    hide_ends(e, lo, hi);
+}
+
+/* Row r of raw scores becomes e, -inf where hidden, in whole vectors that cover row_lo .. row_hi. term:
+ * find_terms'. */
+static inline void dress_row(const fused_tile *t, int64_t r, float *e, float *slope, const float *term)
+{
+    if (!t->plain) change_row(t, r, e, slope, term);
+    hide_ends(e, t->row_lo[r], t->row_hi[r]);
 }
 
 /* Zeros in columns lo .. hi - 1, among which all are that row r sees, and in the vectors of those, but for what
@@ -198,12 +204,14 @@ static inline void clear_around(const fused_tile *t, int64_t r, float *e, int64_
 {
     const bool none = t->row_hi[r] <= t->row_lo[r];
     const int64_t end = lanes_up(hi);
+    if (t->row_lo[r] <= lo && t->row_hi[r] >= hi) return;
     const int64_t from = none ? end : lanes_down(t->row_lo[r]), to = none ? end : lanes_up(t->row_hi[r]);
     for (int64_t c = lanes_down(lo); c < from; c += VF_LANES) vf_store(e + c, vf_zero());
     for (int64_t c = to; c < end; c += VF_LANES) vf_store(e + c, vf_zero());
 }
 
-static inline float row_max(const float *e, int64_t lo, int64_t hi)
+/* In each lane, the largest of a row. */
+static inline vf row_max(const float *e, int64_t lo, int64_t hi)
 {
     vf best = vf_set1(-INFINITY), other = best; /* a NaN in e is passed over */
     int64_t c = lo;
@@ -212,11 +220,11 @@ static inline float row_max(const float *e, int64_t lo, int64_t hi)
         other = vf_max(vf_load(e + c + VF_LANES), other);
     }
     if (c < hi) best = vf_max(vf_load(e + c), best);
-    return vf_hmax(vf_max(best, other));
+    return vf_max(best, other);
 }
 
-/* e -> 2^(e - shift) in whole vectors from lo to hi > lo, multiples of VF_LANES; returns the sum. */
-static inline float exp2_row(float *e, float shift, int64_t lo, int64_t hi)
+/* e -> 2^(e - shift) in whole vectors from lo to hi > lo, multiples of VF_LANES; returns sums by lanes. */
+static inline vf exp2_row(float *e, float shift, int64_t lo, int64_t hi)
 {
     const vf s = vf_set1(shift);
     vf sum = vf_zero(), t, r = vf_exp2_begin(vf_sub(vf_load(e + lo), s), &t);
@@ -228,7 +236,7 @@ static inline float exp2_row(float *e, float shift, int64_t lo, int64_t hi)
     }
     vf w = vf_exp2_end(r, t);
     vf_store(e + hi - VF_LANES, w);
-    return vf_sum(vf_add(sum, w));
+    return vf_add(sum, w);
 }
 
 /* e -> 2^(e - lse log2(e)): the weights before dropout; none where nothing was visible. */

@@ -500,6 +500,43 @@ VF_INLINE float vf_hmax(vf a)
 }
 #endif
 
+/* Of four vectors at once, each by the additions of vf_sum in its order, or largest lanes: what is left of two vectors
+ * shares one. */
+VF_INLINE vf vf_fold(vf a, vf b, const int largest)
+{
+    return largest ? vf_max(a, b) : vf_add(a, b);
+}
+VF_INLINE void vf_fold4(float *out, vf a, vf b, vf c, vf d, const int largest)
+{
+#if VF_LANES == 16
+    vf ab = vf_fold(_mm512_shuffle_f32x4(a, b, 0x44), _mm512_shuffle_f32x4(a, b, 0xee), largest);
+    vf cd = vf_fold(_mm512_shuffle_f32x4(c, d, 0x44), _mm512_shuffle_f32x4(c, d, 0xee), largest);
+    vf all = vf_fold(_mm512_shuffle_f32x4(ab, cd, 0x88), _mm512_shuffle_f32x4(ab, cd, 0xdd), largest);
+    all = vf_fold(all, _mm512_permute_ps(all, 0x4e), largest);
+    all = vf_fold(all, _mm512_permute_ps(all, 0xb1), largest);
+    const __m512i first = _mm512_setr_epi32(0, 4, 8, 12, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0);
+    _mm_storeu_ps(out, _mm512_castps512_ps128(_mm512_permutexvar_ps(first, all)));
+#elif VF_LANES == 8
+    vf ab = vf_fold(_mm256_permute2f128_ps(a, b, 0x20), _mm256_permute2f128_ps(a, b, 0x31), largest);
+    vf cd = vf_fold(_mm256_permute2f128_ps(c, d, 0x20), _mm256_permute2f128_ps(c, d, 0x31), largest);
+    vf all = vf_fold(_mm256_shuffle_ps(ab, cd, 0x44), _mm256_shuffle_ps(ab, cd, 0xee), largest); /* a, c; b, d */
+    all = vf_fold(all, _mm256_permute_ps(all, 0xb1), largest);
+    __m128 ac = _mm256_castps256_ps128(all), bd = _mm256_extractf128_ps(all, 1);
+    _mm_storeu_ps(out, _mm_unpacklo_ps(_mm_shuffle_ps(ac, ac, 0x88), _mm_shuffle_ps(bd, bd, 0x88)));
+#else
+    const vf x[4] = {a, b, c, d};
+    for (int i = 0; i < 4; i++) out[i] = largest ? vf_hmax(x[i]) : vf_sum(x[i]);
+#endif
+}
+VF_INLINE void vf_sum4(float *out, vf a, vf b, vf c, vf d)
+{
+    vf_fold4(out, a, b, c, d, 0);
+}
+VF_INLINE void vf_hmax4(float *out, vf a, vf b, vf c, vf d)
+{
+    vf_fold4(out, a, b, c, d, 1);
+}
+
 /* 1/a to about 1e-7 relative: one Newton step on the fast estimate. a normal, 1e-37 < |a| < 1e37. */
 VF_INLINE vf vf_rcp(vf a)
 {

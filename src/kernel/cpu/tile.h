@@ -6,15 +6,6 @@
 #include "kernel/attention.h"
 #include "kernel/cpu/simd.h"
 
-/* Lane sums of four vectors at once. The order of the additions is vf_sum's. */
-VF_INLINE void vf_sum4(float *out, vf a, vf b, vf c, vf d)
-{
-    out[0] = vf_sum(a);
-    out[1] = vf_sum(b);
-    out[2] = vf_sum(c);
-    out[3] = vf_sum(d);
-}
-
 VF_INLINE vf vf_load_upto(const float *p, int64_t n)
 {
     return n >= VF_LANES ? vf_load(p) : vf_load_n(p, n);
