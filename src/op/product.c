@@ -8,7 +8,9 @@
 enum {
     CHUNK_K = 1024,                 /* packed b in scratch memory: at most so deep ... */
     CHUNK_FLOATS = 2 * 1024 * 1024, /* ... and so large                               */
-    WIDE_COLUMNS = 256,             /* that a row tile of a is packed for, at least */
+    WIDE_COLUMNS = 256,             /* that a row tile of a is packed for, at least, ... */
+    WIDE_IN_PLACE = 128,            /* ... or read where it is, then for twice as many tiles */
+    LAST_COLS = 4,                  /* of the last row tiles, if they are that wide: a thread waits for less */
     NEAR_FLOATS = 256 * 1024,       /* a block's rows of b that caches close to the core hold, at least in part */
     IN_PLACE = 4,                   /* times as many rows of a in a block if they are not packed */
     SET = 1024,                     /* floats after which addresses meet in one set of the first-level cache */
@@ -35,6 +37,7 @@ typedef struct product {
     bool direct;                                 /* panels is b itself, not packed beforehand */
     bool a_in_place;                             /* a lies transposed and is not packed */
     int64_t threads, row_tiles, col_tiles, unit; /* a column tile has a multiple of `unit` panels */
+    int64_t last, last_cols;                     /* column tiles of the last so many row tiles */
 } product;
 
 static int64_t scratch_floats(const att_gemm_kernels *g)
@@ -164,17 +167,29 @@ static void multiply_panels(const product *p, int64_t row_tile, int64_t next, in
     } while (k0 < p->k_hi);
 }
 
+/* Where a tile lies: column tile `col` of `cols` of a row tile. */
+typedef struct place {
+    int64_t row_tile, col, cols;
+} place;
+
+static place place_of(const product *p, int64_t tile)
+{
+    const int64_t first = p->row_tiles - p->last, whole = first * p->col_tiles;
+    if (tile < whole) return (place){tile / p->col_tiles, tile % p->col_tiles, p->col_tiles};
+    return (place){first + (tile - whole) / p->last_cols, (tile - whole) % p->last_cols, p->last_cols};
+}
+
 /* Few rows wait for b: where its panels lie in one piece they go through all of a few before the next ones. */
 static void multiply_tile(void *ctx, int64_t tile, int worker)
 {
     const product *p = ctx;
-    const int64_t row_tile = tile / p->col_tiles, col_tile = tile % p->col_tiles;
+    const place at = place_of(p, tile), next = place_of(p, tile + p->threads);
     const int64_t panels = att_ceil_div(p->n_hi - p->n_lo, p->terms.gemm->nr), units = att_ceil_div(panels, p->unit);
-    const int64_t j0 = att_part_start(units, p->col_tiles, col_tile) * p->unit;
-    const int64_t j1 = att_min64(panels, att_part_start(units, p->col_tiles, col_tile + 1) * p->unit);
+    const int64_t j0 = att_part_start(units, at.cols, at.col) * p->unit;
+    const int64_t j1 = att_min64(panels, att_part_start(units, at.cols, at.col + 1) * p->unit);
     const int64_t step = p->unit > 1 && !p->direct ? p->unit : j1 - j0;
-    const int64_t next = (tile + p->threads) / p->col_tiles;
-    for (int64_t j = j0; j < j1; j += step) multiply_panels(p, row_tile, next, j, att_min64(j + step, j1), worker);
+    for (int64_t j = j0; j < j1; j += step)
+        multiply_panels(p, at.row_tile, next.row_tile, j, att_min64(j + step, j1), worker);
 }
 
 /* Rows of a block of a. */
@@ -196,19 +211,22 @@ static void cut(product *p, const att_exec *exec)
     if (p->a_in_place && p->M > p->N) /* for columns, each thread would read all of a */
         p->row_tiles = att_max64(p->row_tiles, att_min64(threads, p->M / p->terms.gemm->mc));
     if (p->row_tiles >= threads) p->row_tiles = att_min64(p->M, att_ceil_div(p->row_tiles, threads) * threads);
-    int64_t wanted = att_ceil_div(threads * ATT_TILES_PER_THREAD, p->row_tiles);
-    int64_t tiles = att_min64(wanted, att_ceil_div(panels * p->terms.gemm->nr, WIDE_COLUMNS));
+    int64_t each = p->a_in_place ? 2 * ATT_TILES_PER_THREAD : ATT_TILES_PER_THREAD;
+    int64_t wanted = att_ceil_div(threads * each, p->row_tiles), wide = p->a_in_place ? WIDE_IN_PLACE : WIDE_COLUMNS;
+    int64_t tiles = att_min64(wanted, att_ceil_div(panels * p->terms.gemm->nr, wide));
     if (p->row_tiles < threads) tiles = att_ceil_div(tiles, threads) * threads;
     p->unit = p->terms.gemm->panels_at_once(p->M);
     units = att_ceil_div(panels, p->unit);
     if (units < threads) p->unit = 1, units = panels;
     p->col_tiles = threads == 1 ? 1 : att_min64(units, tiles);
+    p->last = threads > 1 && p->row_tiles >= 2 * threads ? threads : 0;
+    p->last_cols = att_max64(p->col_tiles, att_min64(att_min64(units, LAST_COLS), (p->n_hi - p->n_lo) / wide));
 }
 
 static void multiply_chunk(product *p, const att_exec *exec)
 {
     cut(p, exec);
-    att_parallel(exec, p->row_tiles * p->col_tiles, multiply_tile, p);
+    att_parallel(exec, (p->row_tiles - p->last) * p->col_tiles + p->last * p->last_cols, multiply_tile, p);
 }
 
 static const att_exec *enough_threads(const product *p, const att_exec *exec)
