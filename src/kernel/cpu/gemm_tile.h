@@ -29,7 +29,8 @@ typedef enum gemm_b { GEMM_B_NEAR, GEMM_A_NEXT, GEMM_A_AHEAD, GEMM_B_FAR, GEMM_B
 
 enum {
     GEMM_LINE = 16,          /* floats */
-    GEMM_COLUMNS_AHEAD = 16, /* rows of k of an a that lies transposed: no hardware foresees its strides */
+    GEMM_COLUMNS_AHEAD = 32, /* rows of k of an a that lies transposed, whose strides no hardware foresees: to the */
+                             /* second-level cache, for the rows of a block meet in few sets of the first           */
     GEMM_PANEL_AHEAD = 8,    /* rows of a panel of b, on their way to the first-level cache */
     GEMM_ROWS_AHEAD = 16,    /* rows of b where it lies, and ... */
     GEMM_AHEAD = 256         /* ... floats of bfloat16 that are asked for before they are needed: few rows wait */
@@ -95,8 +96,8 @@ VF_INLINE void gemm_add_steps(vf *acc, gemm_at *at, const int steps, const int m
             at->ask += ends ? t->ask_step : 0;
         }
         if (kind == GEMM_A_AHEAD) {
-            __builtin_prefetch(a + GEMM_COLUMNS_AHEAD * a_step);
-            __builtin_prefetch(a + GEMM_COLUMNS_AHEAD * a_step + m - 1);
+            __builtin_prefetch(a + GEMM_COLUMNS_AHEAD * a_step, 0, 2);
+            __builtin_prefetch(a + GEMM_COLUMNS_AHEAD * a_step + m - 1, 0, 2);
         }
         at->a += a_step;
         at->b += b_row;
