@@ -10,7 +10,7 @@ enum {
     CHUNK_FLOATS = 2 * 1024 * 1024, /* ... and so large                               */
     WIDE_COLUMNS = 256,             /* that a row tile of a is packed for, at least, ... */
     WIDE_IN_PLACE = 128,            /* ... or read where it is, then for twice as many tiles */
-    LAST_COLS = 4,                  /* of the last row tiles, if they are that wide: a thread waits for less */
+    LAST_COLS = 4,                  /* column tiles of the last row tiles, where that is wide enough */
     NEAR_FLOATS = 256 * 1024,       /* a block's rows of b that caches close to the core hold, at least in part */
     IN_PLACE = 4,                   /* times as many rows of a in a block if they are not packed */
     SET = 1024,                     /* floats after which addresses meet in one set of the first-level cache */
@@ -37,7 +37,7 @@ typedef struct product {
     bool direct;                                 /* panels is b itself, not packed beforehand */
     bool a_in_place;                             /* a lies transposed and is not packed */
     int64_t threads, row_tiles, col_tiles, unit; /* a column tile has a multiple of `unit` panels */
-    int64_t last, last_cols;                     /* column tiles of the last so many row tiles */
+    int64_t last, last_cols;                     /* row tiles at the end, and how many column tiles they have */
 } product;
 
 static int64_t scratch_floats(const att_gemm_kernels *g)
@@ -202,7 +202,7 @@ static int64_t block_rows(const product *p)
 
 /* Row tiles as few as the cache allows and, from one a thread on, a whole number for each. Then columns are cut until
  * every thread has enough tiles, but not so narrow that packing a once more for each of them counts, and again into a
- * whole number for each thread. */
+ * whole number for each thread. The last row tiles, one a thread, are cut once more: threads are never equally fast. */
 static void cut(product *p, const att_exec *exec)
 {
     int64_t panels = att_ceil_div(p->n_hi - p->n_lo, p->terms.gemm->nr), threads = att_threads(exec), units;
