@@ -19,8 +19,8 @@ def models(command, tmp_path_factory):
         "model: {kind: transformer, width: 16, heads: 2, context: 24, positions: learned, tied: true}\n"
         "train: {steps: 150, lr: 1e-2, batch_sentences: 8, validate_every: 75, valid_sentences: 4, metric: loss}\n")
     attend("train", "r.yaml", "task=language-model", "train.folder=gpt", "--quiet")
-    attend("train", "r.yaml", "task=masked-language-model", "train.folder=bert", "train.steps=600",
-           "model.encoder_layers=2", "train.batch_sentences=16", "--quiet")
+    attend("train", "r.yaml", "task=masked-language-model", "train.folder=bert", "train.steps=1200", "train.lr=5e-3",
+           "model.width=32", "model.encoder_layers=2", "train.batch_sentences=16", "--quiet")
     attend("train", "r.yaml", "task=masked-language-model", "train.folder=pieces", "train.steps=600",
            "text.tokenizer=wordpiece", "model.encoder_layers=2", "model.context=8",
            "train.batch_sentences=16", "--quiet")
