@@ -470,6 +470,43 @@ static void tanh_is_right_to_2e7(void **state)
     assert_true(most <= 2e-7);
 }
 
+/* A temperature of log2(e) leaves scores in the unit in which 2^x is made. Between keys 0 and 1 with values (1, 0) and
+ * (0, 1), a query x gets o = (1, 2^x) / (1 + 2^x), whose quotient has two roundings more than 2^x. */
+static double power_of_two(const attention_run *run, int64_t i)
+{
+    return attention_get(&run->out.o, 2 * i + 1) / attention_get(&run->out.o, 2 * i);
+}
+
+static void powers_of_two_are_right(void **state)
+{
+    (void)state;
+    att_isa isa[8];
+    int isas = testable_isas(isa);
+    double most = 0;
+    attention_case c = {"2^x", 1, 1, 1, 1300, 2, 1, 2, {.scale = 1, .temperature = 1.44269504f}, 0, 0};
+    for (int s = 1; s < isas; s++) {
+        attention_run run;
+        attention_create(&run, &c, ATT_F32);
+        for (int64_t i = 0; i < c.Tq; i++) attention_set(&run.in.q, i, -(double)i / 10);
+        for (int64_t j = 0; j < 2; j++) attention_set(&run.in.k, j, (double)j);
+        for (int64_t j = 0; j < 4; j++) attention_set(&run.in.v, j, j % 3 == 0);
+        assert_ok(attention_forward(&run, &(att_exec){.isa = isa[s]}));
+        double worst = 0;
+        for (int64_t i = 0; i < c.Tq; i++) {
+            double x = attention_get(&run.in.q, i), got = power_of_two(&run, i), want = exp2(x);
+            if (x < -126)
+                assert_true(got >= 0 && got < 0x1p-126 && (x > -126.5 || got == 0));
+            else
+                worst = fmax(worst, fabs(got / want - 1));
+            if (i % 10 == 0 && x >= -126) assert_true(got == want);
+        }
+        print_message("%s: 2^x off by at most %.3g of it\n", att_isa_name(isa[s]), worst);
+        most = fmax(most, worst);
+        attention_destroy(&run);
+    }
+    assert_true(most <= 1.5e-7);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -486,6 +523,7 @@ int main(void)
         cmocka_unit_test(a_visible_nan_shows_in_its_row_only),
         cmocka_unit_test(every_size_around_the_blocks_works),
         cmocka_unit_test(tanh_is_right_to_2e7),
+        cmocka_unit_test(powers_of_two_are_right),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -26,7 +26,8 @@ VF_INLINE vf vf_exp(vf x)
  * minimax with the constant 1, so that 2^0 is 1. In two parts for loops that begin one vector while they end the one
  * before: the chain of a whole 2^x, 40 cycles, is longer than what a processor looks ahead. */
 #if VF_LANES == 16
-/* By instructions of its own, which take the whole and the rest of x apart and together: 10 instead of 14. */
+/* By instructions of its own, which take the whole and the rest of x apart and together: 10 instead of 14. The
+ * coefficients are tests/kernel/exp2_coefficients.py's. */
 VF_INLINE vf vf_exp2_begin(vf x, vf *t)
 {
     *t = x;
