@@ -25,6 +25,8 @@ typedef struct att_gemm_block {
     int64_t rows, cols, k;
     const float *a; /* packed by pack_a; for rows = 1 and ROWS, k values in a row */
     att_gemm_layout a_layout;
+    int64_t a_row;       /* ROWS: 0, or an a that is not packed, whose element (m,k) is at m * a_row + k; then b is
+                            packed float, and c and bias are dense */
     int64_t a_col;       /* COLUMNS: 0, or an a that is not packed, whose element (m,k) is at m + k * a_col */
     const float *a_next; /* ROWS: where the rows of the next block lie, a_next_row apart, to be fetched; or NULL */
     int64_t a_next_row, a_next_k; /* a_next_k: how many floats of each */

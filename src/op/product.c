@@ -18,8 +18,10 @@ enum {
     NARROW_COLUMNS = 128,           /* of a c whose b is packed up to NARROW_K deep and, of more than FEW_ROWS, ... */
     NARROW_FLOATS = 7168,           /* ... so much of a at a time: it is used a few times, at once                  */
     NARROW_K = 4096,
-    FEW_ROWS = 1024,  /* of c, for which packing a transposed a is not worth it, and ... */
-    FEW_COLUMNS = 512 /* ... columns, where a tile has few rows */
+    STAY_COLUMNS = 256,  /* of a c for which dense rows of a need no packing: b's panels take turns over few of them */
+    STAY_FLOATS = 14336, /* of a in a block then                                                                     */
+    FEW_ROWS = 1024,     /* of c, for which packing a transposed a is not worth it, and ... */
+    FEW_COLUMNS = 512    /* ... columns, where a tile has few rows */
 };
 
 /* One call: operands, where scratch memory is, and the chunk of b that is being multiplied. */
@@ -36,6 +38,7 @@ typedef struct product {
     int64_t row_stride, panel_stride;
     bool direct;                                 /* panels is b itself, not packed beforehand */
     bool a_in_place;                             /* a lies transposed and is not packed */
+    bool rows_stay;                              /* nor are its dense rows */
     int64_t threads, row_tiles, col_tiles, unit; /* a column tile has a multiple of `unit` panels */
     int64_t last, last_cols;                     /* row tiles at the end, and how many column tiles they have */
 } product;
@@ -105,8 +108,9 @@ static void bring_a(const product *p, att_gemm_block *g, float *scratch, int64_t
     if (p->terms.segments == 0) return;
     bool transposed = a->stride[0] == 1 && a->stride[1] != 1 && g->rows > 1 && !p->half;
     g->a_layout = transposed ? ATT_GEMM_COLUMNS : ATT_GEMM_ROWS;
+    g->a_row = p->rows_stay ? a->stride[0] : 0;
     g->a_col = transposed && p->a_in_place ? a->stride[1] : 0;
-    if (g->a_col || (g->rows == 1 && p->terms.segments == 1 && a->stride[1] == 1))
+    if (g->a_row || g->a_col || (g->rows == 1 && p->terms.segments == 1 && a->stride[1] == 1))
         g->a = f32_at(a, row, k0);
     else
         att_product_gather_a(&p->terms, scratch, g->a_layout, row, g->rows, k0, k1);
@@ -197,6 +201,8 @@ static int64_t block_rows(const product *p)
 {
     const int64_t most = p->terms.gemm->mc;
     if (p->a_in_place) return IN_PLACE * most;
+    if (p->rows_stay)
+        return att_max64(1, att_min64(STAY_FLOATS / att_max64(1, att_min64(p->K, p->terms.gemm->kc)), most));
     return p->N <= NARROW_COLUMNS && p->M > FEW_ROWS ? att_min64(NARROW_FLOATS / p->terms.gemm->kc, most) : most;
 }
 
@@ -243,6 +249,14 @@ static bool can_stay(const product *p, const att_view *a)
     return p->terms.gemm->mr > LINE / 2 || p->N < FEW_COLUMNS;
 }
 
+/* Dense rows of a need no packing where all of c's columns go over a few of them before the next ones. */
+static bool can_rows_stay(const product *p)
+{
+    const att_view *a = p->terms.a;
+    return p->terms.segments == 1 && a->stride[1] == 1 && a->stride[0] > 0 && p->c->stride[1] == 1 &&
+           p->bias->stride[0] <= 1 && p->N <= STAY_COLUMNS && p->M > 2 * p->terms.gemm->mr;
+}
+
 /* With b where it is, if its rows are dense and few tiles of rows read it; the first rows of a tile pack a panel for
  * the others. Returns whether it was done. */
 static bool multiply_direct(product *p, const att_exec *exec)
@@ -268,6 +282,7 @@ static void multiply_packed(product *p, const att_exec *exec, const att_packed *
     p->n_hi = p->N;
     p->panels = packed->data;
     p->half = packed->dtype == ATT_BF16;
+    p->rows_stay = !p->half && can_rows_stay(p);
     p->row_stride = p->terms.gemm->nr;
     p->panel_stride = p->K * p->terms.gemm->nr;
     multiply_chunk(p, exec);
@@ -286,6 +301,7 @@ static void multiply_in_chunks(product *p, const att_exec *exec)
     int64_t k, n;
     chunk_size(p->terms.gemm, p->N, p->K, &k, &n);
     p->panels = p->chunk;
+    p->rows_stay = can_rows_stay(p);
     p->row_stride = p->terms.gemm->nr;
     for (p->n_lo = 0; p->n_lo < p->N; p->n_lo = p->n_hi) {
         p->n_hi = att_min64(p->n_lo + n, p->N);

@@ -383,15 +383,18 @@ static void test_empty_sum(void **state)
 
 /* ---- values that are not ordinary numbers ---- */
 
-/* NaN in row 1 of a, infinity in column 2 of b, denormals elsewhere: only what plain arithmetic reaches changes. */
+/* NaN in row 1 of a, infinity in column 2 of b, denormals elsewhere: only what plain arithmetic reaches changes. Also
+ * where a bias of zeros is added, which tiles do, and with b packed, where rows of a stay where they are. */
 static void test_special_values(void **state)
 {
     (void)state;
+    static const float zeros[37];
     att_isa isa[8];
     for (int n = testable_isas(isa), i = 0; i < n; i++)
         for (int64_t M = 3; M < 40; M += 17)
             for (int act = ATT_ACT_NONE; act <= ATT_ACT_SILU; act++) {
                 const int64_t N = 37, K = 260;
+                const att_view none = att_view_1d((void *)(uintptr_t)zeros, ATT_F32, N);
                 matrix a = matrix_new(M, K, ROWS, 1, 1.0f), b = matrix_new(K, N, ROWS, 2, 1.0f);
                 matrix c = matrix_new(M, N, ROWS, 3, 1.0f);
                 for (size_t e = 0; e < c.count; e++) c.f32[e] = NAN; /* beta = 0 must not read it */
@@ -399,15 +402,18 @@ static void test_special_values(void **state)
                 for (int64_t k = 0; k < K; k++) a.f32[2 * K + k] = k ? 0.0f : 0x1p-130f; /* times b: 2^-130 b[0,n] */
                 a.f32[K + K - 1] = NAN;
                 b.f32[100 * N + 2] = INFINITY;
-                multiply((att_exec){.isa = isa[i]}, &(att_product_desc){.activation = (att_activation)act}, &c.view,
-                         &a.view, &b.view, NULL);
-                for (int64_t col = 0; col < N; col++) {
-                    assert_true(isnan(c.f32[N + col]));
-                    assert_true(col == 2 || isfinite(c.f32[col]));
-                    if (act == ATT_ACT_NONE && col != 2) assert_true(c.f32[2 * N + col] == 0x1p-130f * b.f32[col]);
+                for (int way = 0; way < 4; way++) {
+                    (way & 2 ? multiply_packed : multiply)((att_exec){.isa = isa[i]},
+                                                           &(att_product_desc){.activation = (att_activation)act},
+                                                           &c.view, &a.view, &b.view, way & 1 ? &none : NULL);
+                    for (int64_t col = 0; col < N; col++) {
+                        assert_true(isnan(c.f32[N + col]));
+                        assert_true(col == 2 || isfinite(c.f32[col]));
+                        if (act == ATT_ACT_NONE && col != 2) assert_true(c.f32[2 * N + col] == 0x1p-130f * b.f32[col]);
+                    }
+                    bool bounded = act == ATT_ACT_TANH || act == ATT_ACT_SIGMOID;
+                    assert_true(c.f32[2] == (bounded ? 1.0f : INFINITY));
                 }
-                bool bounded = act == ATT_ACT_TANH || act == ATT_ACT_SIGMOID;
-                assert_true(c.f32[2] == (bounded ? 1.0f : INFINITY));
                 matrix_free(&a), matrix_free(&b), matrix_free(&c);
             }
 }

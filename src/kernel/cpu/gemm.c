@@ -2,7 +2,7 @@
  * registers while k runs: per k it loads NV vectors of b, broadcasts m values of a and does m NV multiply-adds. Every
  * m <= MR has its own code, so that rows divide evenly among tiles and no edge tile does idle work. For one to three
  * rows a tile spans several panels, because two accumulators a row cannot hide the latency of the multiply-add. */
-#define GEMM_C_FAR 1
+#define GEMM_DENSE 1
 #include "kernel/cpu/finish.h"
 #include "kernel/cpu/gemm_tile.h"
 #include "kernel/tables.h"
@@ -57,6 +57,37 @@ static void tile_of_columns_narrow(int64_t m, const gemm_tile *t)
 static void tile_of_half(int64_t m, const gemm_tile *t)
 {
     gemm_tile_rows_of(m, NV, GEMM_A_STRIDE, 1, GEMM_B_HALF, t);
+}
+
+/* m rows of an a that stays where it lies. */
+VF_INLINE void tile_that_stays_of(const int w, const gemm_b kind, int64_t m, const gemm_tile *t)
+{
+    switch (m) {
+    case 1: gemm_tile_body(1, w, 0, 1, kind, t); break;
+    case 2: gemm_tile_body(2, w, 0, 1, kind, t); break;
+    case 3: gemm_tile_body(3, w, 0, 1, kind, t); break;
+    case 4: gemm_tile_body(4, w, 0, 1, kind, t); break;
+#if GEMM_STAY_ROWS > 4
+    case 5: gemm_tile_body(5, w, 0, 1, kind, t); break;
+    case 6: gemm_tile_body(6, w, 0, 1, kind, t); break;
+#endif
+#if GEMM_STAY_ROWS > 6
+    case 7: gemm_tile_body(7, w, 0, 1, kind, t); break;
+#endif
+    default: break;
+    }
+}
+
+static void tile_that_stays(int64_t m, const gemm_tile *t)
+{
+    if (t->cols <= VF_LANES)
+        tile_that_stays_of(1, GEMM_B_NEAR, m, t);
+    else if (t->cols <= NR)
+        tile_that_stays_of(NV, GEMM_B_NEAR, m, t);
+    else if (t->next)
+        tile_that_stays_of(GEMM_STAY_PANELS * NV, GEMM_A_NEXT, m, t);
+    else
+        tile_that_stays_of(GEMM_STAY_PANELS * NV, GEMM_B_NEAR, m, t);
 }
 
 static void tile(const att_gemm_block *g, int64_t m, const gemm_tile *t)
@@ -138,6 +169,17 @@ static void fetch_to_write(float *c, int64_t c_row, int64_t rows)
         for (int64_t j = 0; j < NR; j += GEMM_LINE) __builtin_prefetch(c + r * c_row + j, 1);
 }
 
+/* Whether tiles add the bias themselves, and cut at 0, as they store c: it need not be read again. */
+static bool tiles_end(const att_gemm_block *g)
+{
+    return g->last && g->bias && g->c_col == 1 && (g->activation == ATT_ACT_NONE || g->activation == ATT_ACT_RELU);
+}
+
+static float least_of(const att_gemm_block *g)
+{
+    return g->activation == ATT_ACT_RELU ? 0 : -INFINITY;
+}
+
 /* All rows of the block against `panels` panels from column n. */
 static void block_columns(const att_gemm_block *g, int64_t n, int64_t cols, bool wide)
 {
@@ -148,7 +190,7 @@ static void block_columns(const att_gemm_block *g, int64_t n, int64_t cols, bool
         bias = gathered;
     }
     const int64_t each = g->b_half ? 2 : 1; /* elements in a float's place */
-    bool finishing = g->last && (bias || g->activation != ATT_ACT_NONE);
+    const bool finishing = g->last && !tiles_end(g) && (bias || g->activation != ATT_ACT_NONE);
     gemm_tile t = {.c_row = g->c_row,
                    .cols = cols,
                    .b = (const float *)g->b + n / NR * g->b_panel / each,
@@ -156,6 +198,8 @@ static void block_columns(const att_gemm_block *g, int64_t n, int64_t cols, bool
                    .b_panel = g->b_panel / each,
                    .k = g->k,
                    .a_k = g->a_col ? g->a_col : MR,
+                   .bias = tiles_end(g) ? bias : NULL,
+                   .least = least_of(g),
                    .add = g->add};
     const int64_t tiles = gemm_tiles(g->rows);
     const bool keeps = g->b_room && !wide && tiles > 1;
@@ -187,8 +231,45 @@ static void block_columns(const att_gemm_block *g, int64_t n, int64_t cols, bool
     }
 }
 
+/* An a that stays: all columns for the rows of one tile, while these are in the first-level cache. */
+static void block_that_stays(const att_gemm_block *g)
+{
+    const int64_t tiles = (g->rows + GEMM_STAY_ROWS - 1) / GEMM_STAY_ROWS, wide = GEMM_STAY_PANELS * NR;
+    const bool ends = tiles_end(g), finishing = g->last && !ends && (g->bias || g->activation != ATT_ACT_NONE);
+    gemm_tile t = {.c_row = g->c_row,
+                   .b_row = g->b_row,
+                   .b_panel = g->b_panel,
+                   .k = g->k,
+                   .a_i = g->a_row,
+                   .least = least_of(g),
+                   .add = g->add};
+    for (int64_t i = 0, row = 0; i < tiles; i++) {
+        const int64_t m = gemm_tile_rows(g->rows, tiles, i);
+        t.a = g->a + row * g->a_row;
+        t.ask = g->a_next ? g->a_next + row * g->a_next_row : NULL;
+        t.ask_step = g->a_next_row;
+        t.ask_lines = (g->a_next_k + GEMM_LINE - 1) / GEMM_LINE;
+        for (int64_t n = 0; n < g->cols; n += wide) {
+            const int64_t cols = g->cols - n < wide ? g->cols - n : wide;
+            t.c = g->c + row * g->c_row + n;
+            t.b = (const float *)g->b + n / NR * g->b_panel;
+            const float *bias = g->bias ? g->bias + n : NULL;
+            t.cols = cols;
+            t.bias = ends ? bias : NULL;
+            t.next = t.ask && n == 0;
+            tile_that_stays(m, &t);
+            if (finishing) finish(t.c, t.c_row, m, cols, bias, g->activation);
+        }
+        row += m;
+    }
+}
+
 static void block(const att_gemm_block *g)
 {
+    if (g->a_row) {
+        block_that_stays(g);
+        return;
+    }
     int64_t n = 0, wide = panels_at_once(g->rows) * NR;
     if (wide > NR && g->c_col == 1)
         for (; n + wide <= g->cols; n += wide) block_columns(g, n, wide, true);

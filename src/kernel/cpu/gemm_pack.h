@@ -8,25 +8,32 @@
 /* MR x NV accumulators, NV vectors of b and one of a fill the registers: 31 of 32, 15 of 16, 11 of 16. The loop
  * takes UNROLL values of k in a turn where its own instructions count. Blocks of a, MC x KC, lie in the second-level
  * cache; the deeper, the seldomer is c read and written. FETCHES: a tile leaves room for instructions that fetch its c,
- * rows of b that come soon, and an a that lies transposed. */
+ * rows of b that come soon, and an a that lies transposed. STAY: rows and panels of a micro-tile whose a stays where it
+ * lies; at most as many rows as a set of the first-level cache has ways, for they may all meet in one. */
 #if VF_LANES == 16
-#define GEMM_MR      14
-#define GEMM_MC      168
-#define GEMM_KC      512
-#define GEMM_UNROLL  2
-#define GEMM_FETCHES 1
+#define GEMM_MR          14
+#define GEMM_MC          168
+#define GEMM_KC          512
+#define GEMM_UNROLL      2
+#define GEMM_FETCHES     1
+#define GEMM_STAY_ROWS   7
+#define GEMM_STAY_PANELS 2
 #elif VF_LANES == 8
-#define GEMM_MR      6
-#define GEMM_MC      96
-#define GEMM_KC      256
-#define GEMM_UNROLL  4
-#define GEMM_FETCHES 0
+#define GEMM_MR          6
+#define GEMM_MC          96
+#define GEMM_KC          256
+#define GEMM_UNROLL      4
+#define GEMM_FETCHES     0
+#define GEMM_STAY_ROWS   6
+#define GEMM_STAY_PANELS 1
 #else
-#define GEMM_MR      4
-#define GEMM_MC      64
-#define GEMM_KC      256
-#define GEMM_UNROLL  1
-#define GEMM_FETCHES 0
+#define GEMM_MR          4
+#define GEMM_MC          64
+#define GEMM_KC          256
+#define GEMM_UNROLL      1
+#define GEMM_FETCHES     0
+#define GEMM_STAY_ROWS   4
+#define GEMM_STAY_PANELS 1
 #endif
 #define GEMM_NV       2
 #define GEMM_A_STRIDE (GEMM_KC + 16) /* a cache line more than KC: rows fall into different sets */

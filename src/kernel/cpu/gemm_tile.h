@@ -4,9 +4,10 @@
 
 #include "kernel/cpu/gemm_pack.h"
 
-/* Whether c may lie beyond the caches close to the core; defined by who includes this. */
-#ifndef GEMM_C_FAR
-#define GEMM_C_FAR 0
+/* Whether tiles are those of dense products, defined by who includes this: c may lie beyond the caches close to the
+ * core, and a bias may follow. */
+#ifndef GEMM_DENSE
+#define GEMM_DENSE 0
 #endif
 
 /* One micro-tile: where it is and how deep. */
@@ -15,8 +16,10 @@ typedef struct gemm_tile {
     int64_t c_row, cols;
     const float *a, *b;
     int64_t b_row, b_panel, k; /* b_row, b_panel: floats, even where b is bfloat16 */
-    int64_t a_k;               /* where the body's a_k is 0 */
+    int64_t a_i, a_k;          /* where the body's are 0 */
     float *store;              /* GEMM_B_STORE: to here */
+    const float *bias;         /* of the columns, for the last values of k, or NULL; and what then is the ... */
+    float least;               /* ... least value of c: 0 for ReLU, otherwise -inf */
     bool add, next;            /* next: GEMM_A_NEXT in layout ROWS, GEMM_A_AHEAD in COLUMNS */
     const float *ask;          /* what to fetch into the second-level cache meanwhile. GEMM_B_FAR: for each k ... */
     int64_t ask_step;          /* ... so many floats further; GEMM_A_NEXT: rows so far apart, ... */
@@ -60,14 +63,16 @@ typedef struct gemm_at {
     float *store;
     int64_t line;            /* GEMM_A_NEXT: how many lines of the row were asked for */
     const float *c, *c_last; /* the row of c whose lines are asked for, to be stored when the sums are done; the last */
+    int64_t c_at;            /* which of them next */
 } gemm_at;
 
 /* `steps` values of k for m rows and w vectors of columns; the parameters are those of gemm_tile_body. */
 VF_INLINE void gemm_add_steps(vf *acc, gemm_at *at, const int steps, const int m, const int w, const int a_i,
                               const int64_t a_step, const gemm_b kind, const gemm_tile *t)
 {
-    const bool fetches_c = GEMM_FETCHES && GEMM_C_FAR && m > 3; /* a row of it in a turn, of UNROLL == NV steps */
+    const bool fetches_c = GEMM_FETCHES && GEMM_DENSE && m > 3; /* a panel's row in a turn, of UNROLL == NV steps */
     const int64_t b_row = t->b_row, ahead = kind == GEMM_B_STORE ? GEMM_ROWS_AHEAD * b_row : 0;
+    const int64_t a_row = a_i ? a_i : t->a_i;
 #pragma GCC unroll 8
     for (int s = 0; s < steps; s++) {
         const float *a = at->a, *b = at->b;
@@ -77,12 +82,12 @@ VF_INLINE void gemm_add_steps(vf *acc, gemm_at *at, const int steps, const int m
         for (int j = 0; kind == GEMM_B_STORE && j < GEMM_NV * VF_LANES; j += GEMM_LINE)
             __builtin_prefetch(b + ahead + j);
         if (kind == GEMM_B_STORE) at->store += GEMM_NV * VF_LANES;
-        for (int j = 0; GEMM_FETCHES && kind < GEMM_B_STORE && m > 3 && j < w * VF_LANES; j += GEMM_LINE)
-            __builtin_prefetch(b + GEMM_PANEL_AHEAD * b_row + j);
-        if (fetches_c) __builtin_prefetch(at->c + s % GEMM_NV * GEMM_LINE, 1);
+        for (int v = 0; GEMM_FETCHES && kind < GEMM_B_STORE && m > 3 && v < w; v++)
+            __builtin_prefetch(b + GEMM_PANEL_AHEAD * b_row + (v / GEMM_NV) * t->b_panel + (v % GEMM_NV) * VF_LANES);
+        if (fetches_c) __builtin_prefetch(at->c + at->c_at + s % GEMM_NV * GEMM_LINE, 1);
 #pragma GCC unroll 16
         for (int i = 0; i < m; i++) {
-            vf av = vf_set1(a[i * a_i]);
+            vf av = vf_set1(a[i * a_row]);
 #pragma GCC unroll 16
             for (int v = 0; v < w; v++) acc[i * w + v] = vf_fma(av, bv[v], acc[i * w + v]);
         }
@@ -102,26 +107,43 @@ VF_INLINE void gemm_add_steps(vf *acc, gemm_at *at, const int steps, const int m
         at->a += a_step;
         at->b += b_row;
     }
-    if (fetches_c) at->c = at->c < at->c_last ? at->c + t->c_row : at->c;
+    if (fetches_c) {
+        const bool whole = w <= GEMM_NV || at->c_at > 0;
+        at->c_at = whole ? 0 : GEMM_NV * GEMM_LINE;
+        at->c += whole && at->c < at->c_last ? t->c_row : 0;
+    }
 }
 
-/* c = the sums, or c += them; whole: all columns are c's. */
-VF_INLINE void gemm_store(const vf *acc, const int m, const int w, const bool whole, const bool add, const gemm_tile *t)
+/* c = the sums, or c += them; ends: then the bias. */
+VF_INLINE void gemm_store(const vf *acc, const int m, const int w, const bool add, const bool ends, const gemm_tile *t)
 {
+    const vf least = vf_set1(t->least);
+    vf bias[GEMM_ACC];
+    for (int v = 0; v < w; v++) bias[v] = ends ? vf_load(t->bias + v * VF_LANES) : vf_zero();
 #pragma GCC unroll 16
     for (int i = 0; i < m; i++) {
         float *row = t->c + i * t->c_row;
 #pragma GCC unroll 16
         for (int v = 0; v < w; v++) {
             float *p = row + v * VF_LANES;
-            int64_t left = whole ? VF_LANES : t->cols - v * VF_LANES;
-            vf x = acc[i * w + v];
-            if (left >= VF_LANES)
-                vf_store(p, add ? vf_add(vf_load(p), x) : x);
-            else if (left > 0)
-                vf_store_n(p, add ? vf_add(vf_load_n(p, left), x) : x, left);
+            vf x = add ? vf_add(vf_load(p), acc[i * w + v]) : acc[i * w + v];
+            vf_store(p, ends ? vf_max(least, vf_add(x, bias[v])) : x);
         }
     }
+}
+
+/* The same where not all columns are c's, which is seldom: not worth a copy for every m and w. */
+static __attribute__((noinline)) void gemm_store_some(const float *sums, int m, int w, const gemm_tile *t)
+{
+    for (int i = 0; i < m; i++)
+        for (int v = 0; v < w && v * VF_LANES < t->cols; v++) {
+            const int64_t at = v * VF_LANES, left = t->cols - at;
+            float *p = t->c + i * t->c_row + at;
+            vf x = vf_load(sums + (i * w + v) * VF_LANES);
+            if (t->add) x = vf_add(vf_load_some(p, left), x);
+            if (t->bias) x = vf_max(vf_set1(t->least), vf_add(x, vf_load_some(t->bias + at, left)));
+            vf_store_some(p, x, left);
+        }
 }
 
 /* m rows, w vectors of columns; element (i,k) of a at i * a_i + k * a_k; `kind`: of b. All but the last are
@@ -130,17 +152,22 @@ VF_INLINE void gemm_tile_body(const int m, const int w, const int a_i, const int
                               const gemm_tile *t)
 {
     vf acc[GEMM_ACC];
-    gemm_at at = {t->a, t->b, t->ask, t->store, 0, t->c, t->c + (m - 1) * t->c_row};
+    gemm_at at = {t->a, t->b, t->ask, t->store, 0, t->c, t->c + (m - 1) * t->c_row, 0};
     const int64_t a_step = a_k ? a_k : t->a_k;
     int64_t k = t->k;
 #pragma GCC unroll 32
     for (int i = 0; i < m * w; i++) acc[i] = vf_zero();
     for (; k >= GEMM_UNROLL; k -= GEMM_UNROLL) gemm_add_steps(acc, &at, GEMM_UNROLL, m, w, a_i, a_step, kind, t);
     for (; GEMM_UNROLL > 1 && k > 0; k--) gemm_add_steps(acc, &at, 1, m, w, a_i, a_step, kind, t);
-    if (t->cols >= w * VF_LANES)
-        t->add ? gemm_store(acc, m, w, true, true, t) : gemm_store(acc, m, w, true, false, t);
+    if (t->cols < w * VF_LANES) {
+        float sums[GEMM_ACC * VF_LANES];
+#pragma GCC unroll 32
+        for (int i = 0; i < m * w; i++) vf_store(sums + i * VF_LANES, acc[i]);
+        gemm_store_some(sums, m, w, t);
+    } else if (GEMM_DENSE && t->bias)
+        t->add ? gemm_store(acc, m, w, true, true, t) : gemm_store(acc, m, w, false, true, t);
     else
-        gemm_store(acc, m, w, false, t->add, t);
+        t->add ? gemm_store(acc, m, w, true, false, t) : gemm_store(acc, m, w, false, false, t);
 }
 
 /* The code for m rows: one copy of tile_body each. */
