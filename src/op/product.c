@@ -18,7 +18,7 @@ enum {
     NARROW_COLUMNS = 128,           /* of a c whose b is packed up to NARROW_K deep and, of more than FEW_ROWS, ... */
     NARROW_FLOATS = 7168,           /* ... so much of a at a time: it is used a few times, at once                  */
     NARROW_K = 4096,
-    STAY_COLUMNS = 256,  /* of a c for which dense rows of a need no packing: b's panels take turns over few of them */
+    STAY_PANELS = 8,     /* of a c for which dense rows of a need no packing: b's panels take turns over few of them */
     STAY_FLOATS = 14336, /* of a in a block then                                                                     */
     FEW_ROWS = 1024,     /* of c, for which packing a transposed a is not worth it, and ... */
     FEW_COLUMNS = 512    /* ... columns, where a tile has few rows */
@@ -254,7 +254,7 @@ static bool can_rows_stay(const product *p)
 {
     const att_view *a = p->terms.a;
     return p->terms.segments == 1 && a->stride[1] == 1 && a->stride[0] > 0 && p->c->stride[1] == 1 &&
-           p->bias->stride[0] <= 1 && p->N <= STAY_COLUMNS && p->M > 2 * p->terms.gemm->mr;
+           p->bias->stride[0] <= 1 && p->N <= STAY_PANELS * p->terms.gemm->nr && p->M > 2 * p->terms.gemm->mr;
 }
 
 /* With b where it is, if its rows are dense and few tiles of rows read it; the first rows of a tile pack a panel for
