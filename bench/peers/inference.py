@@ -207,7 +207,7 @@ def main():
     parser.add_argument("attend")
     parser.add_argument("what", choices=["translate", "generate"])
     parser.add_argument("--llama-bench", type=pathlib.Path)
-    parser.add_argument("--folder", help="keep the peers' model files here")
+    parser.add_argument("--folder", help="keep the peers' model files here; made if it is not there")
     parser.add_argument("--only", default="", help="only rows whose arguments contain this")
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--rounds", type=int, default=3)
@@ -215,6 +215,7 @@ def main():
     a = parser.parse_args()
     with tempfile.TemporaryDirectory() as temporary:
         folder = a.folder or temporary
+        os.makedirs(folder, exist_ok=True)
         rows = ctranslate2_runs(os.path.join(folder, "base"), a.threads) if a.what == "translate" else \
             gpt2_runs(a.threads, a.llama_bench, folder)
         for arguments, peers in rows:
