@@ -37,8 +37,8 @@ typedef struct product {
     bool half;          /* they are bfloat16 */
     int64_t row_stride, panel_stride;
     bool direct;                                 /* panels is b itself, not packed beforehand */
-    bool a_in_place;                             /* a lies transposed and is not packed */
-    bool rows_stay;                              /* nor are its dense rows */
+    bool columns_stay;                           /* a lies transposed and is not packed */
+    bool rows_stay;                              /* a has dense rows and is not packed  */
     int64_t threads, row_tiles, col_tiles, unit; /* a column tile has a multiple of `unit` panels */
     int64_t last, last_cols;                     /* row tiles at the end, and how many column tiles they have */
 } product;
@@ -109,7 +109,7 @@ static void bring_a(const product *p, att_gemm_block *g, float *scratch, int64_t
     bool transposed = a->stride[0] == 1 && a->stride[1] != 1 && g->rows > 1 && !p->half;
     g->a_layout = transposed ? ATT_GEMM_COLUMNS : ATT_GEMM_ROWS;
     g->a_row = p->rows_stay ? a->stride[0] : 0;
-    g->a_col = transposed && p->a_in_place ? a->stride[1] : 0;
+    g->a_col = transposed && p->columns_stay ? a->stride[1] : 0;
     if (g->a_row || g->a_col || (g->rows == 1 && p->terms.segments == 1 && a->stride[1] == 1))
         g->a = f32_at(a, row, k0);
     else
@@ -200,7 +200,7 @@ static void multiply_tile(void *ctx, int64_t tile, int worker)
 static int64_t block_rows(const product *p)
 {
     const int64_t most = p->terms.gemm->mc;
-    if (p->a_in_place) return IN_PLACE * most;
+    if (p->columns_stay) return IN_PLACE * most;
     if (p->rows_stay)
         return att_max64(1, att_min64(STAY_FLOATS / att_max64(1, att_min64(p->K, p->terms.gemm->kc)), most));
     return p->N <= NARROW_COLUMNS && p->M > FEW_ROWS ? att_min64(NARROW_FLOATS / p->terms.gemm->kc, most) : most;
@@ -214,11 +214,11 @@ static void cut(product *p, const att_exec *exec)
     int64_t panels = att_ceil_div(p->n_hi - p->n_lo, p->terms.gemm->nr), threads = att_threads(exec), units;
     p->threads = threads;
     p->row_tiles = att_ceil_div(p->M, block_rows(p));
-    if (p->a_in_place && p->M > p->N) /* for columns, each thread would read all of a */
+    if (p->columns_stay && p->M > p->N) /* for columns, each thread would read all of a */
         p->row_tiles = att_max64(p->row_tiles, att_min64(threads, p->M / p->terms.gemm->mc));
     if (p->row_tiles >= threads) p->row_tiles = att_min64(p->M, att_ceil_div(p->row_tiles, threads) * threads);
-    int64_t each = p->a_in_place ? 2 * ATT_TILES_PER_THREAD : ATT_TILES_PER_THREAD;
-    int64_t wanted = att_ceil_div(threads * each, p->row_tiles), wide = p->a_in_place ? WIDE_IN_PLACE : WIDE_COLUMNS;
+    int64_t each = p->columns_stay ? 2 * ATT_TILES_PER_THREAD : ATT_TILES_PER_THREAD;
+    int64_t wanted = att_ceil_div(threads * each, p->row_tiles), wide = p->columns_stay ? WIDE_IN_PLACE : WIDE_COLUMNS;
     int64_t tiles = att_min64(wanted, att_ceil_div(panels * p->terms.gemm->nr, wide));
     if (p->row_tiles < threads) tiles = att_ceil_div(tiles, threads) * threads;
     p->unit = p->terms.gemm->panels_at_once(p->M);
@@ -242,7 +242,7 @@ static const att_exec *enough_threads(const product *p, const att_exec *exec)
 
 /* A transposed a of few rows needs no packing. But where its columns meet in one set of the cache, or are far apart, or
  * where a tile of few rows fetches lines of which it reads a part, for each panel of b again, packing pays. */
-static bool can_stay(const product *p, const att_view *a)
+static bool can_columns_stay(const product *p, const att_view *a)
 {
     if (p->M <= 1 || a->stride[0] != 1 || a->stride[1] == 1 || a->stride[1] == 0) return false;
     if (p->M > FEW_ROWS || a->stride[1] % SET == 0) return false;
@@ -262,8 +262,8 @@ static bool can_rows_stay(const product *p)
 static bool multiply_direct(product *p, const att_exec *exec)
 {
     if (p->terms.segments != 1 || (p->terms.b->stride[1] != 1 && p->N != 1)) return false;
-    p->a_in_place = can_stay(p, p->terms.a);
-    if (!p->a_in_place && p->M > p->terms.gemm->mc) return false;
+    p->columns_stay = can_columns_stay(p, p->terms.a);
+    if (!p->columns_stay && p->M > p->terms.gemm->mc) return false;
     p->direct = true;
     p->k_lo = p->n_lo = 0;
     p->k_hi = p->K;
