@@ -146,8 +146,8 @@ static void multiply_panels(const product *p, int64_t row_tile, int64_t next, in
                         .c_col = p->c->stride[1],
                         .b_panel = p->panel_stride,
                         .b_half = p->half,
-                        .b_far =
-                            !p->half && !p->direct && att_min64(p->K, gemm->kc) * (p->n_hi - p->n_lo) > NEAR_FLOATS,
+                        .b_far = !p->half && (!p->direct || p->M <= 3) &&
+                                 att_min64(p->K, gemm->kc) * (p->n_hi - p->n_lo) > NEAR_FLOATS,
                         .bias_stride = p->bias->stride[0],
                         .activation = p->desc->activation};
     int64_t k0 = p->k_lo;

@@ -128,6 +128,8 @@ static void tile_wide(const att_gemm_block *g, int64_t m, const gemm_tile *t)
 {
     if (g->b_half)
         tile_wide_of(GEMM_A_STRIDE, 1, GEMM_B_HALF, m, t);
+    else if (g->a_layout == ATT_GEMM_ROWS && g->b_far && g->b_panel == NR) /* b itself, not packed */
+        tile_wide_of(GEMM_A_STRIDE, 1, GEMM_B_ROWS, m, t);
     else if (g->a_layout == ATT_GEMM_ROWS)
         tile_wide_of(GEMM_A_STRIDE, 1, GEMM_B_NEAR, m, t);
     else

@@ -27,8 +27,17 @@ typedef struct gemm_tile {
 } gemm_tile;
 
 /* float32; the same while rows of the next a are fetched, or while an a that lies transposed is read for the first
- * time; float32 from beyond the second-level cache; where it lies, packed on the way; bfloat16 */
-typedef enum gemm_b { GEMM_B_NEAR, GEMM_A_NEXT, GEMM_A_AHEAD, GEMM_B_FAR, GEMM_B_STORE, GEMM_B_HALF } gemm_b;
+ * time; float32 from beyond the second-level cache; where it lies, packed on the way; bfloat16; where it lies, for few
+ * rows */
+typedef enum gemm_b {
+    GEMM_B_NEAR,
+    GEMM_A_NEXT,
+    GEMM_A_AHEAD,
+    GEMM_B_FAR,
+    GEMM_B_STORE,
+    GEMM_B_HALF,
+    GEMM_B_ROWS
+} gemm_b;
 
 enum {
     GEMM_LINE = 16,          /* floats */
@@ -84,6 +93,8 @@ VF_INLINE void gemm_add_steps(vf *acc, gemm_at *at, const int steps, const int m
         if (kind == GEMM_B_STORE) at->store += GEMM_NV * VF_LANES;
         for (int v = 0; GEMM_FETCHES && kind < GEMM_B_STORE && m > 3 && v < w; v++)
             __builtin_prefetch(b + GEMM_PANEL_AHEAD * b_row + (v / GEMM_NV) * t->b_panel + (v % GEMM_NV) * VF_LANES);
+        for (int v = 0; kind == GEMM_B_ROWS && v < w * VF_LANES; v += GEMM_LINE)
+            __builtin_prefetch(b + GEMM_ROWS_AHEAD * b_row + v, 0, 2);
         if (fetches_c) __builtin_prefetch(at->c + at->c_at + s % GEMM_NV * GEMM_LINE, 1);
 #pragma GCC unroll 16
         for (int i = 0; i < m; i++) {
