@@ -31,7 +31,7 @@ typedef struct att_gemm_block {
     const float *a_next; /* ROWS: where the rows of the next block lie, a_next_row apart, to be fetched; or NULL */
     int64_t a_next_row, a_next_k; /* a_next_k: how many floats of each */
     const void *b;                /* panel j at j * b_panel, in it row k at k * b_row, in elements */
-    float *b_room;                /* for a panel of float b that is not packed and read more than once; or NULL */
+    float *b_room;                /* for a panel of float b, where that is not packed; or NULL */
     bool b_half;                  /* b is bfloat16 and packed, a in layout ROWS; otherwise b is float */
     int64_t b_row, b_panel;       /* every panel holds nr readable columns but for unpacked b, where cols % nr == 0 */
     bool b_far;                   /* float b comes from beyond the second-level cache */

@@ -60,34 +60,16 @@ static void tile_of_half(int64_t m, const gemm_tile *t)
 }
 
 /* m rows of an a that stays where it lies. */
-VF_INLINE void tile_that_stays_of(const int w, const gemm_b kind, int64_t m, const gemm_tile *t)
-{
-    switch (m) {
-    case 1: gemm_tile_body(1, w, 0, 1, kind, t); break;
-    case 2: gemm_tile_body(2, w, 0, 1, kind, t); break;
-    case 3: gemm_tile_body(3, w, 0, 1, kind, t); break;
-    case 4: gemm_tile_body(4, w, 0, 1, kind, t); break;
-#if GEMM_STAY_ROWS > 4
-    case 5: gemm_tile_body(5, w, 0, 1, kind, t); break;
-    case 6: gemm_tile_body(6, w, 0, 1, kind, t); break;
-#endif
-#if GEMM_STAY_ROWS > 6
-    case 7: gemm_tile_body(7, w, 0, 1, kind, t); break;
-#endif
-    default: break;
-    }
-}
-
 static void tile_that_stays(int64_t m, const gemm_tile *t)
 {
     if (t->cols <= VF_LANES)
-        tile_that_stays_of(1, GEMM_B_NEAR, m, t);
+        gemm_tile_rows_of(m, 1, 0, 1, GEMM_B_NEAR, t);
     else if (t->cols <= NR)
-        tile_that_stays_of(NV, GEMM_B_NEAR, m, t);
+        gemm_tile_rows_of(m, NV, 0, 1, GEMM_B_NEAR, t);
     else if (t->next)
-        tile_that_stays_of(GEMM_STAY_PANELS * NV, GEMM_A_NEXT, m, t);
+        gemm_tile_rows_of(m, GEMM_STAY_PANELS * NV, 0, 1, GEMM_A_NEXT, t);
     else
-        tile_that_stays_of(GEMM_STAY_PANELS * NV, GEMM_B_NEAR, m, t);
+        gemm_tile_rows_of(m, GEMM_STAY_PANELS * NV, 0, 1, GEMM_B_NEAR, t);
 }
 
 static void tile(const att_gemm_block *g, int64_t m, const gemm_tile *t)
@@ -128,7 +110,7 @@ static void tile_wide(const att_gemm_block *g, int64_t m, const gemm_tile *t)
 {
     if (g->b_half)
         tile_wide_of(GEMM_A_STRIDE, 1, GEMM_B_HALF, m, t);
-    else if (g->a_layout == ATT_GEMM_ROWS && g->b_far && g->b_panel == NR) /* b itself, not packed */
+    else if (g->a_layout == ATT_GEMM_ROWS && g->b_far && g->b_room) /* b itself, not packed */
         tile_wide_of(GEMM_A_STRIDE, 1, GEMM_B_ROWS, m, t);
     else if (g->a_layout == ATT_GEMM_ROWS)
         tile_wide_of(GEMM_A_STRIDE, 1, GEMM_B_NEAR, m, t);
@@ -163,6 +145,14 @@ static void ask_for(gemm_tile *t, const float *next, int64_t i, int64_t n, bool 
         for (int64_t j = 0; j < NR; j += GEMM_LINE) __builtin_prefetch(next + k * t->b_row + j);
 }
 
+/* Rows of the next block of a, from `row` on. */
+static void ask_for_rows(gemm_tile *t, const att_gemm_block *g, int64_t row)
+{
+    t->ask = g->a_next + row * g->a_next_row;
+    t->ask_step = g->a_next_row;
+    t->ask_lines = (g->a_next_k + GEMM_LINE - 1) / GEMM_LINE;
+}
+
 /* The lines of c that a tile of at most three rows stores when it is done; of a wide one the first panel's. Others ask
  * for them while they multiply: so many at once would be waited for. */
 static void fetch_to_write(float *c, int64_t c_row, int64_t rows)
@@ -175,6 +165,12 @@ static void fetch_to_write(float *c, int64_t c_row, int64_t rows)
 static bool tiles_end(const att_gemm_block *g)
 {
     return g->last && g->bias && g->c_col == 1 && (g->activation == ATT_ACT_NONE || g->activation == ATT_ACT_RELU);
+}
+
+/* Whether bias or activation are left for when a tile is done. */
+static bool finishes(const att_gemm_block *g)
+{
+    return g->last && !tiles_end(g) && (g->bias || g->activation != ATT_ACT_NONE);
 }
 
 static float least_of(const att_gemm_block *g)
@@ -192,7 +188,6 @@ static void block_columns(const att_gemm_block *g, int64_t n, int64_t cols, bool
         bias = gathered;
     }
     const int64_t each = g->b_half ? 2 : 1; /* elements in a float's place */
-    const bool finishing = g->last && !tiles_end(g) && (bias || g->activation != ATT_ACT_NONE);
     gemm_tile t = {.c_row = g->c_row,
                    .cols = cols,
                    .b = (const float *)g->b + n / NR * g->b_panel / each,
@@ -206,15 +201,13 @@ static void block_columns(const att_gemm_block *g, int64_t n, int64_t cols, bool
     const int64_t tiles = gemm_tiles(g->rows);
     const bool keeps = g->b_room && !wide && tiles > 1;
     const bool by_k = !wide && g->a_layout == ATT_GEMM_ROWS && g->b_row == NR;
-    const float *next = g->b_far && n + cols < g->cols ? t.b + cols / NR * t.b_panel : NULL;
+    const float *next = g->b_far && !g->b_room && n + cols < g->cols ? t.b + cols / NR * t.b_panel : NULL;
     for (int64_t i = 0, row = 0; i < tiles; i++) {
         int64_t m = gemm_tile_rows(g->rows, tiles, i);
         t.next = !wide && (g->a_next ? n < 2 * NR : n == 0 && g->a_col && GEMM_FETCHES);
-        if (t.next && g->a_next) { /* half of the rows with each of two panels */
-            t.ask = g->a_next + (n == 0 ? row : row + m / 2) * g->a_next_row;
-            t.ask_step = g->a_next_row;
-            t.ask_lines = (g->a_next_k + GEMM_LINE - 1) / GEMM_LINE;
-        } else if (next)
+        if (t.next && g->a_next) /* half of the rows with each of two panels */
+            ask_for_rows(&t, g, n == 0 ? row : row + m / 2);
+        else if (next)
             ask_for(&t, next, i, tiles, by_k);
         else
             t.ask = NULL;
@@ -227,7 +220,7 @@ static void block_columns(const att_gemm_block *g, int64_t n, int64_t cols, bool
         else {
             if (GEMM_FETCHES && (wide || m <= 3)) fetch_to_write(t.c, t.c_row, m);
             wide ? tile_wide(g, m, &t) : tile(g, m, &t);
-            if (finishing) finish(t.c, t.c_row, m, cols, bias, g->activation);
+            if (finishes(g)) finish(t.c, t.c_row, m, cols, bias, g->activation);
         }
         row += m;
     }
@@ -237,7 +230,7 @@ static void block_columns(const att_gemm_block *g, int64_t n, int64_t cols, bool
 static void block_that_stays(const att_gemm_block *g)
 {
     const int64_t tiles = (g->rows + GEMM_STAY_ROWS - 1) / GEMM_STAY_ROWS, wide = GEMM_STAY_PANELS * NR;
-    const bool ends = tiles_end(g), finishing = g->last && !ends && (g->bias || g->activation != ATT_ACT_NONE);
+    const bool ends = tiles_end(g);
     gemm_tile t = {.c_row = g->c_row,
                    .b_row = g->b_row,
                    .b_panel = g->b_panel,
@@ -248,9 +241,7 @@ static void block_that_stays(const att_gemm_block *g)
     for (int64_t i = 0, row = 0; i < tiles; i++) {
         const int64_t m = gemm_tile_rows(g->rows, tiles, i);
         t.a = g->a + row * g->a_row;
-        t.ask = g->a_next ? g->a_next + row * g->a_next_row : NULL;
-        t.ask_step = g->a_next_row;
-        t.ask_lines = (g->a_next_k + GEMM_LINE - 1) / GEMM_LINE;
+        if (g->a_next) ask_for_rows(&t, g, row);
         for (int64_t n = 0; n < g->cols; n += wide) {
             const int64_t cols = g->cols - n < wide ? g->cols - n : wide;
             t.c = g->c + row * g->c_row + n;
@@ -258,9 +249,9 @@ static void block_that_stays(const att_gemm_block *g)
             const float *bias = g->bias ? g->bias + n : NULL;
             t.cols = cols;
             t.bias = ends ? bias : NULL;
-            t.next = t.ask && n == 0;
+            t.next = g->a_next && n == 0;
             tile_that_stays(m, &t);
-            if (finishing) finish(t.c, t.c_row, m, cols, bias, g->activation);
+            if (finishes(g)) finish(t.c, t.c_row, m, cols, bias, g->activation);
         }
         row += m;
     }

@@ -181,28 +181,35 @@ VF_INLINE void gemm_tile_body(const int m, const int w, const int a_i, const int
         t->add ? gemm_store(acc, m, w, true, false, t) : gemm_store(acc, m, w, false, false, t);
 }
 
-/* The code for m rows: one copy of tile_body each. */
+/* gemm_tile_body, if its sums have registers. */
+VF_INLINE void gemm_tile_if(const int m, const int w, const int a_i, const int a_k, const gemm_b kind,
+                            const gemm_tile *t)
+{
+    if (m * w <= GEMM_ACC) gemm_tile_body(m, w, a_i, a_k, kind, t);
+}
+
+/* The code for m rows, at most GEMM_ACC / w: one copy of tile_body each. */
 VF_INLINE void gemm_tile_rows_of(int64_t m, const int w, const int a_i, const int a_k, const gemm_b kind,
                                  const gemm_tile *t)
 {
     switch (m) {
-    case 1: gemm_tile_body(1, w, a_i, a_k, kind, t); break;
-    case 2: gemm_tile_body(2, w, a_i, a_k, kind, t); break;
-    case 3: gemm_tile_body(3, w, a_i, a_k, kind, t); break;
-    case 4: gemm_tile_body(4, w, a_i, a_k, kind, t); break;
+    case 1: gemm_tile_if(1, w, a_i, a_k, kind, t); break;
+    case 2: gemm_tile_if(2, w, a_i, a_k, kind, t); break;
+    case 3: gemm_tile_if(3, w, a_i, a_k, kind, t); break;
+    case 4: gemm_tile_if(4, w, a_i, a_k, kind, t); break;
 #if GEMM_MR > 4
-    case 5: gemm_tile_body(5, w, a_i, a_k, kind, t); break;
-    case 6: gemm_tile_body(6, w, a_i, a_k, kind, t); break;
+    case 5: gemm_tile_if(5, w, a_i, a_k, kind, t); break;
+    case 6: gemm_tile_if(6, w, a_i, a_k, kind, t); break;
 #endif
 #if GEMM_MR > 6
-    case 7: gemm_tile_body(7, w, a_i, a_k, kind, t); break;
-    case 8: gemm_tile_body(8, w, a_i, a_k, kind, t); break;
-    case 9: gemm_tile_body(9, w, a_i, a_k, kind, t); break;
-    case 10: gemm_tile_body(10, w, a_i, a_k, kind, t); break;
-    case 11: gemm_tile_body(11, w, a_i, a_k, kind, t); break;
-    case 12: gemm_tile_body(12, w, a_i, a_k, kind, t); break;
-    case 13: gemm_tile_body(13, w, a_i, a_k, kind, t); break;
-    case 14: gemm_tile_body(14, w, a_i, a_k, kind, t); break;
+    case 7: gemm_tile_if(7, w, a_i, a_k, kind, t); break;
+    case 8: gemm_tile_if(8, w, a_i, a_k, kind, t); break;
+    case 9: gemm_tile_if(9, w, a_i, a_k, kind, t); break;
+    case 10: gemm_tile_if(10, w, a_i, a_k, kind, t); break;
+    case 11: gemm_tile_if(11, w, a_i, a_k, kind, t); break;
+    case 12: gemm_tile_if(12, w, a_i, a_k, kind, t); break;
+    case 13: gemm_tile_if(13, w, a_i, a_k, kind, t); break;
+    case 14: gemm_tile_if(14, w, a_i, a_k, kind, t); break;
 #endif
     default: break;
     }
