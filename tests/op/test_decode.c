@@ -78,6 +78,14 @@ static void batches_may_be_split(void **state)
     suite_split(cases, CASES);
 }
 
+/* Keys of more than 24 MiB in all are read in another order than those of half of the batch, to the same bits. */
+static void far_keys_give_the_same_bits(void **state)
+{
+    const attention_case far = {"far", 2, 2, 2, 1, 40100, 27, 15, {0}, WITHOUT_LSE | WITH_LENGTHS, 0};
+    (void)state;
+    suite_split(&far, 1);
+}
+
 static void hidden_keys_are_not_read(void **state)
 {
     (void)state;
@@ -123,6 +131,7 @@ int main(void)
         cmocka_unit_test(parity),
         cmocka_unit_test(threads_give_the_same_bits),
         cmocka_unit_test(batches_may_be_split),
+        cmocka_unit_test(far_keys_give_the_same_bits),
         cmocka_unit_test(hidden_keys_are_not_read),
         cmocka_unit_test(nan_stays_in_its_row),
         cmocka_unit_test(the_path_says_so),

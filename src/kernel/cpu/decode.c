@@ -6,21 +6,22 @@
  * Types of the cache are constants of inlined functions: one copy of the loops for each. */
 #include "kernel/decode.h"
 
-#include "kernel/cpu/convert.h"
+#include "kernel/cpu/decode_read.h"
 #include "kernel/cpu/vmath.h"
 
-enum { BLOCK = 64, BLOCK_BYTES = 16384, LINE = 64, ACCUMULATORS = VF_LANES == 16 ? 16 : 8 };
+enum { BLOCK = 64, BLOCK_BYTES = 16384, FAR_BYTES = 24 << 20, ACCUMULATORS = VF_LANES == 16 ? 16 : 8 };
 
 typedef struct piece { /* of a split, and what it works on */
     const att_decode_split *s;
     const att_attention_problem *p;
-    int64_t wide_d, wide_v; /* D and Dv rounded up to whole vectors */
-    float *q, *e, *sum;     /* (rows,wide_d), (rows,BLOCK), (wide_v) */
+    int64_t wide_v;         /* Dv rounded up to whole vectors */
+    float *q, *e, *sum;     /* vector by vector of D (.,rows,VF_LANES), (rows,BLOCK), (wide_v) */
     float *m, *l, *o;       /* of the part: (rows), (rows), (rows,wide_v) */
     const char *k, *v;      /* key and value of the block's first key */
     int64_t k_step, v_step; /* bytes from key to key */
     int64_t block, ahead;   /* keys of a block, at most BLOCK; left after this one, at most a block's */
     int64_t j, n;           /* keys j .. j + n - 1 make the block */
+    bool in_order;          /* keys are read as they lie */
 } piece;
 
 static int64_t whole(int64_t n)
@@ -38,121 +39,7 @@ static int64_t scratch_floats(const att_attention_problem *p)
     return ATT_DECODE_ROWS * ((p->D + 15) / 16 * 16 + BLOCK) + (p->Dv + 15) / 16 * 16;
 }
 
-/* ---- elements ---- */
-
-VF_INLINE int64_t element_bytes(att_dtype type)
-{
-    return type == ATT_F32 ? 4 : type == ATT_I8 ? 1 : 2;
-}
-
-static char *at(const att_grid *g, att_dtype type, int64_t b, int64_t h, int64_t t)
-{
-    return (char *)g->data + (b * g->b + h * g->h + t * g->t) * element_bytes(type);
-}
-
-static float *float_at(const att_grid *g, int64_t b, int64_t h, int64_t t)
-{
-    return (float *)g->data + b * g->b + h * g->h + t * g->t;
-}
-
-VF_INLINE vf load(const char *row, const att_dtype type, int64_t d)
-{
-    switch (type) {
-    case ATT_BF16: return vf_of_bf16((const uint16_t *)(const void *)row + d);
-    case ATT_F16: return vf_of_f16((const uint16_t *)(const void *)row + d);
-    case ATT_I8: return vf_of_i8((const int8_t *)(const void *)row + d);
-    default: return vf_load((const float *)(const void *)row + d);
-    }
-}
-
-VF_INLINE vf load_n(const char *row, const att_dtype type, int64_t d, int64_t n)
-{
-    switch (type) {
-    case ATT_BF16: return vf_of_bf16_n((const uint16_t *)(const void *)row + d, n);
-    case ATT_F16: return vf_of_f16_n((const uint16_t *)(const void *)row + d, n);
-    case ATT_I8: return vf_of_i8_n((const int8_t *)(const void *)row + d, n);
-    default: return vf_load_n((const float *)(const void *)row + d, n);
-    }
-}
-
-static vf load_some(const char *row, att_dtype type, int64_t d, int64_t n)
-{
-    return n >= VF_LANES ? load(row, type, d) : load_n(row, type, d, n);
-}
-
-/* Vector 0 or 1 of the 2 VF_LANES elements from d on. Those of bfloat16 are the elements at even and those at odd
- * places, which cost an instruction instead of three; queries and sums lie in the same order (swap_order). */
-VF_INLINE vf load_half(const char *row, const att_dtype type, int64_t d, const int half)
-{
-    vf x[2];
-    if (type != ATT_BF16) return load(row, type, d + half * VF_LANES);
-    vf_load_bf16((const uint16_t *)(const void *)row + d, &x[0], &x[1]);
-    return x[half];
-}
-
-/* The vector at d of a row of `width` elements, in that order. */
-static vf load_at(const char *row, att_dtype type, int64_t d, int64_t width)
-{
-    int64_t pair = d / (2 * VF_LANES) * (2 * VF_LANES);
-    if (pair + 2 * VF_LANES <= width) return load_half(row, type, pair, d > pair);
-    return load_some(row, type, d, width - d);
-}
-
-/* The whole pairs of vectors of n floats to the order of load_half and, with `back`, to that of memory. */
-static void swap_order(float *x, att_dtype type, int64_t n, bool back)
-{
-    for (; type == ATT_BF16 && n >= 2 * VF_LANES; n -= 2 * VF_LANES, x += 2 * VF_LANES) {
-        float from[2 * VF_LANES];
-        memcpy(from, x, sizeof from);
-        for (int64_t i = 0; i < VF_LANES; i++) {
-            x[back ? 2 * i : i] = from[back ? i : 2 * i];
-            x[back ? 2 * i + 1 : VF_LANES + i] = from[back ? VF_LANES + i : 2 * i + 1];
-        }
-    }
-}
-
-static void store_some(char *row, att_dtype type, int64_t d, vf x, int64_t n)
-{
-    uint16_t *half = (uint16_t *)(void *)row + d;
-    bool all = n >= VF_LANES;
-    if (type == ATT_BF16)
-        all ? vf_to_bf16(half, x) : vf_to_bf16_n(half, x, n);
-    else if (type == ATT_F16)
-        all ? vf_to_f16(half, x) : vf_to_f16_n(half, x, n);
-    else
-        vf_store_some((float *)(void *)row + d, x, n);
-}
-
-/* What comes next from memory, a line at a time, asked for evenly: into the second-level cache, for which a core keeps
- * more requests under way than for the first. */
-typedef struct fetcher {
-    const char *line, *end; /* of a row */
-    int64_t rows, width, step;
-} fetcher;
-
-static fetcher fetch(const char *row, int64_t rows, int64_t width, int64_t step)
-{
-    return (fetcher){row, row + width, rows, width, step};
-}
-
-VF_INLINE void fetch_lines(const int count, fetcher *f)
-{
-    for (int i = 0; i < count && f->rows > 0; i++) {
-        __builtin_prefetch(f->line, 0, 2);
-        f->line += LINE;
-        if (f->line < f->end) continue;
-        f->rows--;
-        f->end += f->step;
-        f->line = f->end - f->width;
-    }
-}
-
-/* Lines to ask for when as many vectors of the cache have been used: what comes is as long as what goes. */
-VF_INLINE int lines(const att_dtype type, const int vectors)
-{
-    const int bytes = vectors * VF_LANES * (int)element_bytes(type);
-    return bytes > LINE ? bytes / LINE : 1;
-}
+/* ---- scores ---- */
 
 /* Keeps the compiler from reading x again in each of its uses: loads are as scarce as multiply-adds. */
 VF_INLINE vf in_register(vf x)
@@ -162,8 +49,6 @@ VF_INLINE vf in_register(vf x)
 #endif
     return x;
 }
-
-/* ---- scores ---- */
 
 /* Lane i of the result is the sum of x[i]'s lanes. Each step adds the halves of every sum of two vectors and lays the
  * results side by side, a's before b's: a's first half and b's second half stay where they are and meet the others. The
@@ -197,15 +82,35 @@ VF_INLINE vf sums(vf x[VF_LANES])
 }
 
 /* sum += q . k on one vector of columns, of `height` rows and `count` keys, which are constants. */
-VF_INLINE void score_vectors(const int height, const int count, vf *sum, const float *q, int64_t q_row, const vf *key)
+VF_INLINE void score_vectors(const int height, const int count, vf *sum, const float *q, const vf *key)
 {
 #pragma GCC unroll 4
     for (int y = 0; y < height; y++) {
-        vf query = in_register(vf_load(q + y * q_row));
+        vf query = in_register(vf_load(q + y * VF_LANES));
 #pragma GCC unroll 16
         for (int i = 0; i < count; i++)
             sum[y * (VF_LANES / height) + i] = vf_fma(query, key[i], sum[y * (VF_LANES / height) + i]);
     }
+}
+
+/* e of one row of float32 and keys c .. c + VF_LANES - 1, key after key as they lie; the bits are score_tile's. */
+VF_INLINE void score_in_order(const piece *x, int64_t c, fetcher *f)
+{
+    const char *k = x->k + c * x->k_step;
+    const int64_t D = x->p->D;
+    vf sum[VF_LANES];
+    for (int i = 0; i < VF_LANES; i++, k += x->k_step) {
+        vf y = vf_zero();
+        int64_t d = 0;
+        for (; d + 2 * VF_LANES <= D; d += 2 * VF_LANES) {
+            y = vf_fma(vf_load(x->q + d), load(k, ATT_F32, d), y);
+            y = vf_fma(vf_load(x->q + d + VF_LANES), load(k, ATT_F32, d + VF_LANES), y);
+            fetch_for(ATT_F32, 2, d / (2 * VF_LANES), f);
+        }
+        for (; d < D; d += VF_LANES) y = vf_fma(vf_load(x->q + d), load_some(k, ATT_F32, d, D - d), y);
+        sum[i] = y;
+    }
+    vf_store(x->e + c, sums(sum));
 }
 
 /* e of `height` rows from r and keys c .. c + VF_LANES / height - 1 of the block; the first three are constants. */
@@ -214,8 +119,8 @@ VF_INLINE void score_tile(const att_dtype type, const int height, const int coun
 {
     const int keys = VF_LANES / height;
     const char *k = x->k + c * x->k_step;
-    const float *q = x->q + r * x->wide_d;
-    const int64_t D = x->p->D;
+    const float *q = x->q + r * VF_LANES;
+    const int64_t D = x->p->D, step = x->s->rows * VF_LANES;
     vf sum[VF_LANES], key[VF_LANES];
     float lane[VF_LANES];
     int64_t d = 0;
@@ -226,14 +131,16 @@ VF_INLINE void score_tile(const att_dtype type, const int height, const int coun
         for (int half = 0; half < 2; half++) {
 #pragma GCC unroll 16
             for (int i = 0; i < count; i++) key[i] = load_half(k + i * x->k_step, type, d, half);
-            score_vectors(height, count, sum, q + d + half * VF_LANES, x->wide_d, key);
-            fetch_lines(lines(type, count), f);
+            score_vectors(height, count, sum, q, key);
+            q += step;
+            fetch_for(type, count, d / (2 * VF_LANES) * 2 + half, f);
         }
     for (; d < D; d += VF_LANES) {
 #pragma GCC unroll 16
         for (int i = 0; i < count; i++) key[i] = load_some(k + i * x->k_step, type, d, D - d);
-        score_vectors(height, count, sum, q + d, x->wide_d, key);
-        fetch_lines(lines(type, count), f);
+        score_vectors(height, count, sum, q, key);
+        q += step;
+        fetch_for(type, count, d / VF_LANES, f);
     }
     vf_store(lane, sums(sum));
     for (int y = 0; y < height; y++) memcpy(x->e + (r + y) * BLOCK + c, lane + y * keys, (size_t)count * sizeof *lane);
@@ -243,6 +150,8 @@ VF_INLINE void score_rows(const att_dtype type, const int height, const piece *x
 {
     const int keys = VF_LANES / height;
     int64_t c = 0;
+    if (type == ATT_F32 && height == 1 && x->in_order)
+        for (; c + keys <= x->n; c += keys) score_in_order(x, c, f);
     for (; c + keys <= x->n; c += keys) score_tile(type, height, keys, x, r, c, f);
     for (; c < x->n; c++) score_tile(type, height, 1, x, r, c, f);
 }
@@ -348,30 +257,41 @@ static bool weigh(const piece *x, int64_t r)
 
 /* ---- values ---- */
 
-/* o += w v for `height` rows from r and `count` vectors of columns from d; the first three are constants. */
+/* sum += w v of one key, of `height` rows and `count` vectors of columns from d; the first three are constants. */
+VF_INLINE void mix_key(const att_dtype type, const int height, const int count, vf *sum, const float *w, const char *v,
+                       int64_t d)
+{
+    vf value[ACCUMULATORS];
+#pragma GCC unroll 16
+    for (int i = 0; i < count; i++)
+        value[i] = count == 1 ? load(v, type, d) : load_half(v, type, d + i / 2 * 2 * VF_LANES, i % 2);
+#pragma GCC unroll 4
+    for (int y = 0; y < height; y++) {
+        vf weight = vf_set1(w[y * BLOCK]);
+#pragma GCC unroll 16
+        for (int i = 0; i < count; i++) sum[y * count + i] = vf_fma(weight, value[i], sum[y * count + i]);
+    }
+}
+
+/* o += w v of the block. */
 VF_INLINE void mix_tile(const att_dtype type, const int height, const int count, const piece *x, int64_t r, int64_t d,
                         fetcher *f)
 {
+    const int keys = height > 1 ? 2 : 1; /* a turn */
     vf sum[ACCUMULATORS];
     float *o = x->o + r * x->wide_v + d;
     const float *w = x->e + r * BLOCK;
+    const char *v = x->v;
 #pragma GCC unroll 16
     for (int i = 0; i < height * count; i++) sum[i] = vf_load(o + i / count * x->wide_v + i % count * VF_LANES);
-    const char *v = x->v;
-    for (int64_t c = 0; c < x->n; c++) {
-        vf value[ACCUMULATORS];
-#pragma GCC unroll 16
-        for (int i = 0; i < count; i++)
-            value[i] = count == 1 ? load(v, type, d) : load_half(v, type, d + i / 2 * 2 * VF_LANES, i % 2);
-#pragma GCC unroll 4
-        for (int y = 0; y < height; y++) {
-            vf weight = vf_set1(w[y * BLOCK + c]);
-#pragma GCC unroll 16
-            for (int i = 0; i < count; i++) sum[y * count + i] = vf_fma(weight, value[i], sum[y * count + i]);
+    int64_t c = 0;
+    for (; c + keys <= x->n; c += keys)
+#pragma GCC unroll 2
+        for (int i = 0; i < keys; i++, v += x->v_step) {
+            mix_key(type, height, count, sum, w + c + i, v, d);
+            fetch_for(type, count, c / keys * keys + i, f);
         }
-        v += x->v_step;
-        fetch_lines(lines(type, count), f);
-    }
+    if (c < x->n) mix_key(type, height, count, sum, w + c, v, d);
 #pragma GCC unroll 16
     for (int i = 0; i < height * count; i++) vf_store(o + i / count * x->wide_v + i % count * VF_LANES, sum[i]);
 }
@@ -400,11 +320,11 @@ VF_INLINE void mix_rows(const att_dtype type, const int height, const piece *x, 
     for (int y = 0; d < Dv && y < height; y++) mix_tail(type, x, r + y, d);
 }
 
-/* All of the block; meanwhile the keys of the next come nearer. */
+/* All of the block; meanwhile the keys of the next come nearer, unless they come in order. */
 VF_INLINE void mix_block(const att_dtype type, const piece *x)
 {
     int64_t r = 0, n = x->s->rows;
-    fetcher f = fetch(x->k + x->n * x->k_step, x->ahead, x->p->D * element_bytes(type), x->k_step);
+    fetcher f = fetch(x->k + x->n * x->k_step, x->in_order ? 0 : x->ahead, x->p->D * element_bytes(type), x->k_step);
     for (; r + 4 <= n; r += 4) mix_rows(type, 4, x, r, &f);
     if (r + 2 <= n) {
         mix_rows(type, 2, x, r, &f);
@@ -464,12 +384,20 @@ static void block_i8(const piece *x)
     one_block(ATT_I8, x);
 }
 
+/* Keys from memory, in order: the processor foresees that, and then reads faster than it is asked to; but only for as
+ * little work as one row of float32 is, and from a cache it is slower. With AVX-512 not measured. */
+static bool reads_in_order(const att_attention_problem *p, int64_t rows)
+{
+    int64_t floats = p->B * p->Hkv * p->Tk * (p->D + p->Dv);
+    return VF_LANES == 8 && rows == 1 && p->kv_dtype == ATT_F32 && floats > FAR_BYTES / 4;
+}
+
 static piece piece_of(const att_decode_split *s)
 {
     const att_attention_problem *p = s->p;
-    piece x = {.s = s, .p = p, .wide_d = whole(p->D), .wide_v = whole(p->Dv), .block = BLOCK};
+    piece x = {.s = s, .p = p, .wide_v = whole(p->Dv), .block = BLOCK};
     x.q = s->scratch;
-    x.e = x.q + ATT_DECODE_ROWS * x.wide_d;
+    x.e = x.q + ATT_DECODE_ROWS * whole(p->D);
     x.sum = x.e + ATT_DECODE_ROWS * BLOCK;
     x.m = s->part;
     x.l = x.m + ATT_DECODE_ROWS;
@@ -477,6 +405,7 @@ static piece piece_of(const att_decode_split *s)
     while (x.block > VF_LANES && x.block * p->D * element_bytes(p->kv_dtype) > BLOCK_BYTES) x.block /= 2;
     x.k_step = p->k.t * element_bytes(p->kv_dtype);
     x.v_step = p->v.t * element_bytes(p->kv_dtype);
+    x.in_order = reads_in_order(p, s->rows);
     return x;
 }
 
@@ -487,9 +416,15 @@ static void start(piece *x)
         int64_t h, i;
         query_of(x, r, &h, &i);
         const char *q = at(&p->q, p->dtype, x->s->b, h, i);
-        for (int64_t d = 0; d < p->D; d += VF_LANES)
-            vf_store(x->q + r * x->wide_d + d, load_some(q, p->dtype, d, p->D - d));
-        swap_order(x->q + r * x->wide_d, p->kv_dtype, p->D, false);
+        for (int64_t d = 0; d < p->D; d += 2 * VF_LANES) {
+            float pair[2 * VF_LANES], *to = x->q + (d / VF_LANES * x->s->rows + r) * VF_LANES;
+            const int64_t left = p->D - d;
+            vf_store(pair, load_some(q, p->dtype, d, left));
+            if (left > VF_LANES) vf_store(pair + VF_LANES, load_some(q, p->dtype, d + VF_LANES, left - VF_LANES));
+            swap_order(pair, p->kv_dtype, left < 2 * VF_LANES ? left : 2 * VF_LANES, false);
+            vf_store(to, vf_load(pair));
+            if (left > VF_LANES) vf_store(to + x->s->rows * VF_LANES, vf_load(pair + VF_LANES));
+        }
         x->m[r] = -INFINITY;
         x->l[r] = 0;
     }
