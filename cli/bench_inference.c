@@ -4,7 +4,6 @@
 
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
 
 #include <attend/language.h>
 #include <attend/translator.h>
@@ -21,22 +20,10 @@ typedef struct counter {
     size_t held, most;
 } counter;
 
-/* Large blocks on huge pages, as the library's own allocator has them. */
-static void *heap_block(size_t bytes)
-{
-    const size_t huge = (size_t)1 << 21, align = bytes < 2 * huge ? 64 : huge;
-    bytes = (bytes + align - 1) / align * align;
-    void *block = aligned_alloc(align, bytes);
-#ifdef MADV_HUGEPAGE
-    if (block && align == huge) (void)madvise(block, bytes, MADV_HUGEPAGE);
-#endif
-    return block;
-}
-
 static void *count(void *ctx, void *block, size_t before, size_t after)
 {
     counter *c = ctx;
-    void *moved = after ? heap_block(after) : NULL;
+    void *moved = after ? bench_block(after) : NULL;
     if (after && !moved) return NULL;
     if (block && moved) memcpy(moved, block, before < after ? before : after);
     free(block);

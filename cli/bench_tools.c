@@ -3,6 +3,7 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 
 #include <attend/measure.h>
 
@@ -101,10 +102,21 @@ typedef struct held {
 } held;
 static held *all;
 
+void *bench_block(size_t bytes)
+{
+    const size_t huge = (size_t)1 << 21, align = bytes < 2 * huge ? 64 : huge;
+    bytes = (bytes / align + 1) * align;
+    void *block = aligned_alloc(align, bytes);
+#ifdef MADV_HUGEPAGE
+    if (block && align == huge) (void)madvise(block, bytes, MADV_HUGEPAGE);
+#endif
+    return block;
+}
+
 void *bench_memory(size_t bytes)
 {
     held *h = malloc(sizeof *h);
-    void *data = aligned_alloc(64, (bytes + 127) / 64 * 64);
+    void *data = bench_block(bytes);
     if (!h || !data) exit(cli_failed("out of memory: %zu bytes for a measurement", bytes));
     memset(data, 0, bytes);
     *h = (held){all, data};
