@@ -12,6 +12,7 @@ static const attention_case cases[] = {
     {"gqa_tail", 1, 4, 2, 5, 31, 7, 9, {.scale = 1.0f}, WITH_WEIGHTS, 0},
     {"decode", 1, 2, 2, 1, 33, 64, 64, {.window = ATT_WINDOW_CAUSAL, .q_offset = 32}, 0, 0},
     {"blocks", 1, 2, 1, 65, 129, 20, 70, {0}, WITH_WEIGHTS, 0},
+    {"long", 1, 2, 1, 25, 2075, 20, 12, {.window = ATT_WINDOW_CAUSAL, .q_offset = 2045}, WITH_WEIGHTS, 0},
     {"causal", 1, 2, 2, 70, 70, 16, 33, {.window = ATT_WINDOW_CAUSAL}, WITH_WEIGHTS, 0},
     {"causal_late", 1, 1, 1, 9, 5, 4, 4, {.window = ATT_WINDOW_CAUSAL, .q_offset = -4}, WITH_WEIGHTS, 0},
     {"band", 2, 1, 1, 150, 140, 12, 5, {.window = ATT_WINDOW_BAND, .left = 9, .right = 3, .q_offset = 5}, 0, 0},

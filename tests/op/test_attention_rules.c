@@ -274,7 +274,7 @@ static void few_queries_give_the_same_bits(void **state)
     (void)state;
     static const struct {
         int64_t Tk, D, Dv;
-    } size[] = {{20, 64, 64}, {70, 9, 48}, {1100, 20, 32}, {3, 66, 16},
+    } size[] = {{20, 64, 64}, {70, 9, 48}, {2070, 20, 32}, {3, 66, 16},
                 {37, 64, 80}, {33, 5, 20}, {64, 128, 136}, {1, 4, 4}};
     enum { Tq = 23, SIZES = sizeof size / sizeof *size };
     att_isa isa[8];

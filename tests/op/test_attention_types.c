@@ -10,7 +10,7 @@ static const attention_case cases[] = {
     {"decode", 2, 4, 2, 1, 131, 64, 64, {0}, WITH_LENGTHS, 0},
     {"splits", 1, 8, 2, 1, 1040, 128, 136, {0}, WITH_WEIGHTS, 0},
     {"rows", 2, 3, 1, 1, 531, 23, 41, {0}, WITH_MASK | TIME_MAJOR, 0},
-    {"blocks", 1, 2, 1, 70, 1100, 64, 64, {.window = ATT_WINDOW_CAUSAL, .q_offset = 1030}, WITH_WEIGHTS, 0},
+    {"blocks", 1, 2, 1, 70, 2100, 64, 64, {.window = ATT_WINDOW_CAUSAL, .q_offset = 2030}, WITH_WEIGHTS, 0},
     {"wide", 1, 2, 2, 101, 530, 97, 33, {.softcap = 5}, WITH_MASK | WITH_BIAS | WITH_SINKS, 0},
     {"band",
      2,

@@ -41,15 +41,6 @@ static int64_t scratch_floats(const att_attention_problem *p)
 
 /* ---- scores ---- */
 
-/* Keeps the compiler from reading x again in each of its uses: loads are as scarce as multiply-adds. */
-VF_INLINE vf in_register(vf x)
-{
-#if VF_LANES >= 8
-    __asm__("" : "+v"(x));
-#endif
-    return x;
-}
-
 /* Lane i of the result is the sum of x[i]'s lanes. Each step adds the halves of every sum of two vectors and lays the
  * results side by side, a's before b's: a's first half and b's second half stay where they are and meet the others. The
  * first step tells apart lanes i and i + L/2, the last neighbours. */
@@ -86,7 +77,7 @@ VF_INLINE void score_vectors(const int height, const int count, vf *sum, const f
 {
 #pragma GCC unroll 4
     for (int y = 0; y < height; y++) {
-        vf query = in_register(vf_load(q + y * VF_LANES));
+        vf query = vf_in_register(vf_load(q + y * VF_LANES));
 #pragma GCC unroll 16
         for (int i = 0; i < count; i++)
             sum[y * (VF_LANES / height) + i] = vf_fma(query, key[i], sum[y * (VF_LANES / height) + i]);

@@ -27,7 +27,9 @@ enum {
     KEYS = FUSED_KEYS,
     LD = KEYS + 16, /* a cache line more: rows fall into different sets */
     SUB = (FUSED_QUERIES + MR - 1) / MR * MR,
-    STRIPS = SUB / MR
+    STRIPS = SUB / MR,
+    PACKING_ASKS = !GEMM_FETCHES, /* for the float32 rows that it reads next, and how far ahead. Otherwise the tiles */
+    ROWS_AHEAD = 32               /* before have asked, which needs a second-level cache that holds all until then   */
 };
 
 #define LOG2E 1.44269504088896340736

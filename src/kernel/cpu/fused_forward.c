@@ -6,8 +6,8 @@
 #define FUSED_KEYS    512
 #define FUSED_QUERIES 32
 #else
-#define FUSED_KEYS    1024
-#define FUSED_QUERIES 18
+#define FUSED_KEYS    (VF_LANES == 8 ? 2048 : 1024)
+#define FUSED_QUERIES (VF_LANES == 8 ? 12 : 18)
 #endif
 #define FUSED_PARTS 2 /* of a number, for fused_bf16.h */
 #include "kernel/cpu/fused_few.h"
@@ -154,9 +154,10 @@ static void pack_keys(task *x, int64_t j, int64_t lo, int64_t hi)
 }
 
 /* Part `k` of `parts` of the keys and values of the block from j on, on their way to the second-level cache while the
- * products of this block run. */
+ * products of this block run, unless packing asks for them. */
 static void fetch_ahead(const task *x, int64_t j, int64_t hi, int64_t k, int64_t parts)
 {
+    if (PACKING_ASKS && x->p->kv_dtype == ATT_F32 && !x->few) return;
     int64_t all = hi - j < KEYS ? hi - j : KEYS, from = all * k / parts, to = all * (k + 1) / parts;
     rows keys = key_rows(&x->t, j + from, to - from), values = value_rows(&x->t, j + from, to - from);
     fetch(&keys);

@@ -224,6 +224,7 @@ static inline vf row_max(const float *e, int64_t lo, int64_t hi)
 }
 
 /* e -> 2^(e - shift) in whole vectors from lo to hi > lo, multiples of VF_LANES; returns sums by lanes. */
+#if VF_LANES == 16
 static inline vf exp2_row(float *e, float shift, int64_t lo, int64_t hi)
 {
     const vf s = vf_set1(shift);
@@ -238,6 +239,29 @@ static inline vf exp2_row(float *e, float shift, int64_t lo, int64_t hi)
     vf_store(e + hi - VF_LANES, w);
     return vf_add(sum, w);
 }
+#else
+static inline vf exp2_row(float *e, float shift, int64_t lo, int64_t hi)
+{
+    enum { TURN = 3 * VF_LANES }; /* a fourth has no registers */
+    const vf_exp2_terms k = vf_exp2_begin();
+    const vf minus = vf_in_register(vf_set1(-shift));
+    vf sum = vf_zero();
+    int64_t c = lo;
+    for (; c + TURN <= hi; c += TURN)
+#pragma GCC unroll 4
+        for (int i = 0; i < TURN; i += VF_LANES) {
+            vf w = vf_exp2_of(&k, vf_add(vf_load(e + c + i), minus));
+            vf_store(e + c + i, w);
+            sum = vf_add(sum, w);
+        }
+    for (; c < hi; c += VF_LANES) {
+        vf w = vf_exp2_of(&k, vf_add(vf_load(e + c), minus));
+        vf_store(e + c, w);
+        sum = vf_add(sum, w);
+    }
+    return sum;
+}
+#endif
 
 /* e -> 2^(e - lse log2(e)): the weights before dropout; none where nothing was visible. */
 static inline void weights_row(float *e, float lse, int64_t lo, int64_t hi)

@@ -544,6 +544,15 @@ VF_INLINE vf vf_rcp(vf a)
     return vf_fma(r, vf_fnma(a, r, vf_set1(1.0f)), r);
 }
 
+/* Keeps the compiler from reading x again in each of its uses: loads are as scarce as multiply-adds. */
+VF_INLINE vf vf_in_register(vf x)
+{
+#if VF_LANES >= 8
+    __asm__("" : "+v"(x));
+#endif
+    return x;
+}
+
 /* Lane i of the result is lane at[i] of a and b side by side. */
 typedef int32_t vf_places __attribute__((vector_size(VF_LANES * 4)));
 VF_INLINE vf vf_shuffle(vf a, vf b, vf_places at)

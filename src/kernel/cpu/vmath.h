@@ -23,11 +23,11 @@ VF_INLINE vf vf_exp(vf x)
 }
 
 /* 2^x for x <= 127, relative error < 1e-7; from -126.5 down 0 (AVX-512: below -126), NaN stays NaN. The polynomials are
- * minimax with the constant 1, so that 2^0 is 1. In two parts for loops that begin one vector while they end the one
- * before: the chain of a whole 2^x, 40 cycles, is longer than what a processor looks ahead. */
+ * minimax with the constant 1, so that 2^0 is 1. */
 #if VF_LANES == 16
-/* By instructions of its own, which take the whole and the rest of x apart and together: 10 instead of 14. The
- * coefficients are tests/kernel/exp2_coefficients.py's. */
+/* By instructions of its own, which take the whole and the rest of x apart and together: 10 instead of 14. In two parts
+ * for loops that begin one vector while they end the one before: the chain of a whole 2^x, 40 cycles, is longer than
+ * what a processor looks ahead. The coefficients are tests/kernel/exp2_coefficients.py's. */
 VF_INLINE vf vf_exp2_begin(vf x, vf *t)
 {
     *t = x;
@@ -43,32 +43,50 @@ VF_INLINE vf vf_exp2_end(vf r, vf t)
     p = vf_fma(p, r, vf_set1(6.931471825e-01f));
     return vf_scale_from(vf_set1(-126.0f), vf_fma(p, r, vf_set1(1.0f)), t);
 }
-#else
-/* The rounding constant leaves n + 127 in the lowest bits of t, the exponent of 2^n but for its place; n = -127 gives
- * 0. */
-VF_INLINE vf vf_exp2_begin(vf x, vf *t)
-{
-    const vf rounder = vf_set1(12582912.0f + 127.0f);
-    x = vf_max(vf_set1(-127.0f), x); /* NaN: max gives x */
-    *t = vf_add(x, rounder);
-    return vf_sub(x, vf_sub(*t, rounder));
-}
-
-VF_INLINE vf vf_exp2_end(vf r, vf t)
-{
-    vf r2 = vf_mul(r, r), high = vf_fma(r, vf_set1(1.535336196e-04f), vf_set1(1.339887502e-03f));
-    vf middle = vf_fma(r, vf_set1(9.618436918e-03f), vf_set1(5.550332367e-02f));
-    vf low = vf_fma(r, vf_set1(2.402264774e-01f), vf_set1(6.931471825e-01f));
-    vf p = vf_fma(vf_fma(vf_fma(high, r2, middle), r2, low), r, vf_set1(1.0f));
-    return vf_mul(p, vf_shift_to_exponent(t));
-}
-#endif
 
 VF_INLINE vf vf_exp2(vf x)
 {
     vf t, r = vf_exp2_begin(x, &t);
     return vf_exp2_end(r, t);
 }
+#else
+/* What a loop keeps in registers: read from memory each time, they are half as many instructions again. */
+typedef struct vf_exp2_terms {
+    vf least, rounder, c[7];
+} vf_exp2_terms;
+
+/* The rounding constant leaves n + 127 in the lowest bits of a sum, the exponent of 2^n but for its place; n = -127
+ * gives 0. */
+VF_INLINE vf_exp2_terms vf_exp2_begin(void)
+{
+    static const float c[7] = {1.0f,
+                               6.931471825e-01f,
+                               2.402264774e-01f,
+                               5.550332367e-02f,
+                               9.618436918e-03f,
+                               1.339887502e-03f,
+                               1.535336196e-04f};
+    vf_exp2_terms k = {vf_in_register(vf_set1(-127.0f)), vf_in_register(vf_set1(12582912.0f + 127.0f))};
+#pragma GCC unroll 8
+    for (int i = 0; i < 7; i++) k.c[i] = vf_in_register(vf_set1(c[i]));
+    return k;
+}
+
+VF_INLINE vf vf_exp2_of(const vf_exp2_terms *k, vf x)
+{
+    x = vf_max(k->least, x); /* NaN: max gives x */
+    vf t = vf_add(x, k->rounder), r = vf_sub(x, vf_sub(t, k->rounder)), p = k->c[6];
+#pragma GCC unroll 8
+    for (int i = 5; i >= 0; i--) p = vf_fma(p, r, k->c[i]);
+    return vf_mul(p, vf_shift_to_exponent(t));
+}
+
+VF_INLINE vf vf_exp2(vf x)
+{
+    const vf_exp2_terms k = vf_exp2_begin();
+    return vf_exp2_of(&k, x);
+}
+#endif
 
 /* tanh x, absolute and relative error < 3e-7 (4.2e-7 without fused multiply-add): a rational function of degrees 13 and
  * 6 on |x| < 7.91, its value there as far as 8.2, where 1 is nearer, and +-1 beyond. NaN stays NaN. The form through
