@@ -23,6 +23,10 @@ ROWS = [  # B, heads, key heads, Tq, Tk, D, flags
 LENGTHS = [(1, 8, 8, T, T, 64, flags) for T in (64, 128, 256, 512, 1024, 2048, 4096) for flags in ("", "backward")]
 
 
+def name(row):
+    return ",".join(map(str, row[:-1])) + " " + row[-1]
+
+
 def pytorch(B, Hq, Hkv, Tq, Tk, D, flags):
     dtype = torch.bfloat16 if "bf16" in flags else torch.float32
     q = torch.rand(B, Hq, Tq, D).to(dtype) - 0.5
@@ -75,13 +79,13 @@ def keras(B, Hq, Hkv, Tq, Tk, D, flags):
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("attend")
-    parser.add_argument("--only", default="", help="rows whose flags contain this")
+    parser.add_argument("--only", default="", help="rows that contain this, such as 'decode bf16' or 1,8,8,2048")
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--lengths", action="store_true")
     a = parser.parse_args()
     torch.set_num_threads(a.threads)
-    for row in LENGTHS if a.lengths else [r for r in ROWS if a.only in r[-1]]:
+    for row in LENGTHS if a.lengths else [r for r in ROWS if a.only in name(r)]:
         flags = row[-1].split()
         arguments = ["decode" if "decode" in flags else "attention", "--shape", ",".join(map(str, row[:-1]))]
         arguments += ["--" + f for f in flags if f in ("causal", "backward")]
