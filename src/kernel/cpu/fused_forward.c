@@ -98,16 +98,20 @@ static void stream_rows(task *x, int64_t r, int n)
         v[k] = row_max(x->s + (r + k) * LD, lanes_down(t->row_lo[r + k]), lanes_up(t->row_hi[r + k]));
     }
     vf_hmax4(top, v[0], v[1], v[2], v[3]);
-    for (int k = 0; k < TOGETHER; k++) {
+    for (int k = 0; k < n; k++)
+        if (t->row_hi[r + k] > t->row_lo[r + k]) top[k] = raise_max(x, at + k, top[k]);
+    for (int k = 0; k < TOGETHER; k++) { /* without a call: what 2^x needs stays in registers */
         v[k] = vf_zero();
         if (k >= n || t->row_hi[r + k] <= t->row_lo[r + k]) continue;
-        float *e = x->s + (r + k) * LD;
-        v[k] = exp2_row(e, raise_max(x, at + k, top[k]), lanes_down(t->row_lo[r + k]), lanes_up(t->row_hi[r + k]));
-        if (x->p->centre.data) gauss_row(t, r + k, e);
-        if (x->p->desc.dropout > 0) drop_row(t, r + k, e);
+        v[k] = exp2_row(x->s + (r + k) * LD, top[k], lanes_down(t->row_lo[r + k]), lanes_up(t->row_hi[r + k]));
     }
     vf_sum4(sum, v[0], v[1], v[2], v[3]);
-    for (int k = 0; k < n; k++) x->l[at + k] += sum[k];
+    for (int k = 0; k < n; k++) {
+        x->l[at + k] += sum[k];
+        if (t->row_hi[r + k] <= t->row_lo[r + k]) continue;
+        if (x->p->centre.data) gauss_row(t, r + k, x->s + (r + k) * LD);
+        if (x->p->desc.dropout > 0) drop_row(t, r + k, x->s + (r + k) * LD);
+    }
 }
 
 static void tile_scores(task *x)
@@ -172,21 +176,30 @@ static void task_range(const task *x, int64_t *lo, int64_t *hi)
     att_attention_range(x->p, x->t.b, x->i + x->n - 1, &other, hi);
 }
 
-/* o of row r of the task = factor times its sum, or 0 where it does not count. */
+/* n floats times `factor`, or 0 where the row does not count, as elements of a type, which is a constant. */
+VF_INLINE void store_as(const att_dtype type, void *to, const float *from, int64_t n, float factor, bool counts)
+{
+    const vf f = vf_set1(factor);
+    for (int64_t d = 0; d < n; d += VF_LANES) {
+        vf o = counts ? vf_mul(f, vf_load(from + d)) : vf_zero();
+        switch (type) {
+        case ATT_BF16: vf_to_bf16_n((uint16_t *)to + d, o, n - d < VF_LANES ? n - d : VF_LANES); break;
+        case ATT_F16: vf_to_f16_n((uint16_t *)to + d, o, n - d < VF_LANES ? n - d : VF_LANES); break;
+        default: vf_store_some((float *)to + d, o, n - d); break;
+        }
+    }
+}
+
+/* o of row r of the task. */
 static void store_row(const task *x, int64_t r, float factor, bool counts)
 {
     const att_attention_problem *p = x->p;
     const float *from = x->o + r * x->width;
-    const vf f = vf_set1(factor);
-    int64_t at = x->t.b * p->o.b + x->t.h * p->o.h + (x->i + r) * p->o.t;
-    for (int64_t d = 0; d < p->Dv; d += VF_LANES) {
-        vf o = counts ? vf_mul(f, vf_load(from + d)) : vf_zero();
-        int64_t n = p->Dv - d < VF_LANES ? p->Dv - d : VF_LANES;
-        switch (p->dtype) {
-        case ATT_BF16: vf_to_bf16_n((uint16_t *)p->o.data + at + d, o, n); break;
-        case ATT_F16: vf_to_f16_n((uint16_t *)p->o.data + at + d, o, n); break;
-        default: vf_store_some((float *)p->o.data + at + d, o, n); break;
-        }
+    const int64_t at = x->t.b * p->o.b + x->t.h * p->o.h + (x->i + r) * p->o.t;
+    switch (p->dtype) {
+    case ATT_BF16: store_as(ATT_BF16, (uint16_t *)p->o.data + at, from, p->Dv, factor, counts); break;
+    case ATT_F16: store_as(ATT_F16, (uint16_t *)p->o.data + at, from, p->Dv, factor, counts); break;
+    default: store_as(ATT_F32, (float *)p->o.data + at, from, p->Dv, factor, counts); break;
     }
 }
 
