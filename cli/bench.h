@@ -66,10 +66,11 @@ att_status bench_roofline(const bench_request *r, double flops, double bytes, be
 
 /* Zeroed memory aligned to 64 bytes that lives as long as the process's run of one measurement. */
 void *bench_memory(size_t bytes);
+void bench_forget(void); /* frees all of it */
 
 /* A block as the library's own allocator makes it: a large one on huge pages. The caller frees it. */
 void *bench_block(size_t bytes);
-void bench_forget(void); /* frees all of it */
+
 /* A dense array of random numbers: floats in [-1, 1), 16-bit floats of size 1/2 to 1, any integers. seed 0: zeros. */
 att_view bench_array(att_dtype dtype, int ndim, const int64_t *dim, uint64_t seed);
 

@@ -27,10 +27,12 @@ enum {
     KEYS = FUSED_KEYS,
     LD = KEYS + 16, /* a cache line more: rows fall into different sets */
     SUB = (FUSED_QUERIES + MR - 1) / MR * MR,
-    STRIPS = SUB / MR,
-    PACKING_ASKS = !GEMM_FETCHES, /* for the float32 rows that it reads next, and how far ahead. Otherwise the tiles */
-    ROWS_AHEAD = 32               /* before have asked, which needs a second-level cache that holds all until then   */
+    STRIPS = SUB / MR
 };
+
+/* Packing asks for float32 rows itself, so many ahead. Otherwise the tiles before it have asked, which takes a
+ * second-level cache that holds all of them until then. */
+enum { PACKING_ASKS = !GEMM_FETCHES, ROWS_AHEAD = 32 };
 
 #define LOG2E 1.44269504088896340736
 
