@@ -105,7 +105,7 @@ static held *all;
 void *bench_block(size_t bytes)
 {
     const size_t huge = (size_t)1 << 21, align = bytes < 2 * huge ? 64 : huge;
-    bytes = (bytes / align + 1) * align;
+    bytes = (bytes / align + 1) * align; /* something even for 0 */
     void *block = aligned_alloc(align, bytes);
 #ifdef MADV_HUGEPAGE
     if (block && align == huge) (void)madvise(block, bytes, MADV_HUGEPAGE);

@@ -280,7 +280,7 @@ VF_INLINE void mix_tile(const att_dtype type, const int height, const int count,
 #pragma GCC unroll 2
         for (int i = 0; i < keys; i++, v += x->v_step) {
             mix_key(type, height, count, sum, w + c + i, v, d);
-            fetch_for(type, count, c / keys * keys + i, f);
+            fetch_for(type, count, c / keys * keys + i, f); /* c + i, seen to be even or odd */
         }
     if (c < x->n) mix_key(type, height, count, sum, w + c, v, d);
 #pragma GCC unroll 16
@@ -408,13 +408,11 @@ static void start(piece *x)
         query_of(x, r, &h, &i);
         const char *q = at(&p->q, p->dtype, x->s->b, h, i);
         for (int64_t d = 0; d < p->D; d += 2 * VF_LANES) {
-            float pair[2 * VF_LANES], *to = x->q + (d / VF_LANES * x->s->rows + r) * VF_LANES;
-            const int64_t left = p->D - d;
-            vf_store(pair, load_some(q, p->dtype, d, left));
-            if (left > VF_LANES) vf_store(pair + VF_LANES, load_some(q, p->dtype, d + VF_LANES, left - VF_LANES));
-            swap_order(pair, p->kv_dtype, left < 2 * VF_LANES ? left : 2 * VF_LANES, false);
-            vf_store(to, vf_load(pair));
-            if (left > VF_LANES) vf_store(to + x->s->rows * VF_LANES, vf_load(pair + VF_LANES));
+            float pair[2 * VF_LANES], *to = x->q + d * x->s->rows + r * VF_LANES;
+            const int64_t n = p->D - d < 2 * VF_LANES ? p->D - d : 2 * VF_LANES;
+            for (int64_t c = 0; c < n; c += VF_LANES) vf_store(pair + c, load_some(q, p->dtype, d + c, n - c));
+            swap_order(pair, p->kv_dtype, n, false);
+            for (int64_t c = 0; c < n; c += VF_LANES) vf_store(to + c * x->s->rows, vf_load(pair + c));
         }
         x->m[r] = -INFINITY;
         x->l[r] = 0;

@@ -23,8 +23,8 @@ static inline int64_t panels_floats(int64_t height, int64_t D)
 
 /* ---- packing ---- */
 
-/* Rows lo .. hi - 1, on their way to the first-level cache. */
-static inline void ask_for_rows(const float *src, int64_t row, int64_t lo, int64_t hi, int64_t D)
+/* Rows lo .. hi - 1 of D floats, on their way to the first-level cache. */
+static inline void fetch_floats(const float *src, int64_t row, int64_t lo, int64_t hi, int64_t D)
 {
     for (int64_t r = lo; r < hi; r++)
         for (int64_t d = 0; d < D; d += GEMM_LINE) __builtin_prefetch(src + r * row + d);
@@ -54,7 +54,7 @@ static inline bool pack_panels(float *dst, int64_t height, const float *src, int
     const int64_t whole = D / NR * NR, width = panels(D) * NR;
     for (int64_t r = lo; r < hi; r++, src += row) {
         float *to = dst + r * NR;
-        if (PACKING_ASKS && r + ROWS_AHEAD < hi) ask_for_rows(src, row, ROWS_AHEAD, ROWS_AHEAD + 1, D);
+        if (PACKING_ASKS && r + ROWS_AHEAD < hi) fetch_floats(src, row, ROWS_AHEAD, ROWS_AHEAD + 1, D);
         for (int64_t d = 0; d < whole; d += NR, to += height * NR)
             for (int v = 0; v < GEMM_NV; v++) {
                 vf x = vf_load(src + d + v * VF_LANES);
@@ -76,7 +76,7 @@ static inline void pack_transposed(float *dst, const float *src, int64_t row, in
 {
     for (int64_t c = lo / NR * NR; c < hi; c += NR) {
         int64_t from = c > lo ? c : lo, to = c + NR < hi ? c + NR : hi, next = to + ROWS_AHEAD - NR;
-        if (PACKING_ASKS) ask_for_rows(src, row, next - lo, (next + NR < hi ? next + NR : hi) - lo, D);
+        if (PACKING_ASKS) fetch_floats(src, row, next - lo, (next + NR < hi ? next + NR : hi) - lo, D);
         if (to - from < NR) memset(dst + c * D, 0, (size_t)(NR * D) * sizeof *dst);
         transpose(dst + c * D + from - c, NR, src + (from - lo) * row, row, to - from, D);
     }
