@@ -85,7 +85,7 @@ static inline void few_scores(const fused_tile *t, float *s, const float *left)
 /* o += w values of m queries and as many vectors of columns as t has, at most `count`. */
 VF_INLINE void mix_vectors(const int m, const int count, const gemm_tile *t)
 {
-    gemm_tile_body(m, m * count > GEMM_ACC ? 1 : count, LD, 1, GEMM_B_NEAR, t);
+    gemm_tile_body(m, m * count > GEMM_ACC ? 1 : count, LD, 1, GEMM_B_LIES, t);
 }
 
 VF_INLINE void mix_rows(int64_t m, const int count, const gemm_tile *t)

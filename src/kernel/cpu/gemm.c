@@ -19,6 +19,11 @@ static void tile_of_rows_far(int64_t m, const gemm_tile *t)
     gemm_tile_rows_of(m, NV, GEMM_A_STRIDE, 1, GEMM_B_FAR, t);
 }
 
+static void tile_of_rows_far_seldom(int64_t m, const gemm_tile *t)
+{
+    gemm_tile_rows_of(m, NV, GEMM_A_STRIDE, 1, GEMM_B_FAR_SELDOM, t);
+}
+
 static void tile_of_rows_next(int64_t m, const gemm_tile *t)
 {
     gemm_tile_rows_of(m, NV, GEMM_A_STRIDE, 1, GEMM_A_NEXT, t);
@@ -27,6 +32,16 @@ static void tile_of_rows_next(int64_t m, const gemm_tile *t)
 static void tile_of_rows_stored(int64_t m, const gemm_tile *t)
 {
     gemm_tile_rows_of(m, NV, GEMM_A_STRIDE, 1, GEMM_B_STORE, t);
+}
+
+static void tile_of_rows_lies(int64_t m, const gemm_tile *t)
+{
+    gemm_tile_rows_of(m, NV, GEMM_A_STRIDE, 1, GEMM_B_LIES, t);
+}
+
+static void tile_of_columns_lies(int64_t m, const gemm_tile *t)
+{
+    gemm_tile_rows_of(m, NV, 1, 0, GEMM_B_LIES, t);
 }
 
 static void tile_of_columns(int64_t m, const gemm_tile *t)
@@ -79,11 +94,14 @@ static void tile(const att_gemm_block *g, int64_t m, const gemm_tile *t)
         tile_of_half(m, t);
     else if (t->store)
         g->a_layout == ATT_GEMM_ROWS ? tile_of_rows_stored(m, t) : tile_of_columns_stored(m, t);
+    else if (t->b_row != NR)
+        g->a_layout == ATT_GEMM_ROWS ? tile_of_rows_lies(m, t) : tile_of_columns_lies(m, t);
     else if (g->a_layout == ATT_GEMM_ROWS)
-        narrow    ? tile_of_rows_narrow(m, t)
-        : t->next ? tile_of_rows_next(m, t)
-        : t->ask  ? tile_of_rows_far(m, t)
-                  : tile_of_rows(m, t);
+        narrow                ? tile_of_rows_narrow(m, t)
+        : t->next             ? tile_of_rows_next(m, t)
+        : t->ask && t->seldom ? tile_of_rows_far_seldom(m, t)
+        : t->ask              ? tile_of_rows_far(m, t)
+                              : tile_of_rows(m, t);
     else
         narrow                    ? tile_of_columns_narrow(m, t)
         : GEMM_FETCHES && t->next ? tile_of_columns_ahead(m, t)
@@ -113,9 +131,9 @@ static void tile_wide(const att_gemm_block *g, int64_t m, const gemm_tile *t)
     else if (g->a_layout == ATT_GEMM_ROWS && g->b_far && g->b_room) /* b itself, not packed */
         tile_wide_of(GEMM_A_STRIDE, 1, GEMM_B_ROWS, m, t);
     else if (g->a_layout == ATT_GEMM_ROWS)
-        tile_wide_of(GEMM_A_STRIDE, 1, GEMM_B_NEAR, m, t);
+        tile_wide_of(GEMM_A_STRIDE, 1, GEMM_B_LIES, m, t);
     else
-        tile_wide_of(1, 0, GEMM_B_NEAR, m, t);
+        tile_wide_of(1, 0, GEMM_B_LIES, m, t);
 }
 
 /* A tile of a c whose columns are not dense: through a dense copy. */
@@ -140,7 +158,8 @@ static void ask_for(gemm_tile *t, const float *next, int64_t i, int64_t n, bool 
 {
     const int64_t lo = t->k * i / n, hi = t->k * (i + 1) / n;
     t->ask = by_k ? next + lo * t->b_row : NULL;
-    t->ask_step = (t->b_row + n - 1) / n;
+    t->seldom = n >= GEMM_UNROLL;
+    t->ask_step = (t->b_row * (t->seldom ? GEMM_UNROLL : 1) + n - 1) / n;
     for (int64_t k = lo; !by_k && k < hi; k++)
         for (int64_t j = 0; j < NR; j += GEMM_LINE) __builtin_prefetch(next + k * t->b_row + j);
 }

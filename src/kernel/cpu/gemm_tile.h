@@ -15,25 +15,29 @@ typedef struct gemm_tile {
     float *c;
     int64_t c_row, cols;
     const float *a, *b;
-    int64_t b_row, b_panel, k; /* b_row, b_panel: floats, even where b is bfloat16 */
+    int64_t b_row, b_panel, k; /* b_row, b_panel: floats, even where b is bfloat16; b_row is NR but for b as it lies */
     int64_t a_i, a_k;          /* where the body's are 0 */
     float *store;              /* GEMM_B_STORE: to here */
     const float *bias;         /* of the columns, for the last values of k, or NULL; and what then is the ... */
     float least;               /* ... least value of c: 0 for ReLU, otherwise -inf */
     bool add, next;            /* next: GEMM_A_NEXT in layout ROWS, GEMM_A_AHEAD in COLUMNS */
+    bool seldom;               /* with ask: GEMM_B_FAR_SELDOM */
     const float *ask;          /* what to fetch into the second-level cache meanwhile. GEMM_B_FAR: for each k ... */
     int64_t ask_step;          /* ... so many floats further; GEMM_A_NEXT: rows so far apart, ... */
     int64_t ask_lines;         /* ... of so many lines, one for every second k: more would have to wait */
 } gemm_tile;
 
-/* float32; the same while rows of the next a are fetched, or while an a that lies transposed is read for the first
- * time; float32 from beyond the second-level cache; where it lies, packed on the way; bfloat16; where it lies, for few
- * rows */
+/* float32 in panels; the same while rows of the next a are fetched, or while an a that lies transposed is read for the
+ * first time; from beyond the second-level cache, the next panel fetched with every k or with every turn of the loop,
+ * where tiles enough share it; float32 where it lies; the same, packed on the way; bfloat16 in panels; where it lies,
+ * for few rows */
 typedef enum gemm_b {
     GEMM_B_NEAR,
     GEMM_A_NEXT,
     GEMM_A_AHEAD,
     GEMM_B_FAR,
+    GEMM_B_FAR_SELDOM,
+    GEMM_B_LIES,
     GEMM_B_STORE,
     GEMM_B_HALF,
     GEMM_B_ROWS
@@ -66,6 +70,15 @@ VF_INLINE void gemm_load_b(vf *bv, const int m, const int w, const float *row, i
     }
 }
 
+/* Floats from one row of b to the next, a constant in panels. */
+VF_INLINE int64_t gemm_b_row(const gemm_b kind, const gemm_tile *t)
+{
+    const int64_t panel = GEMM_NV * VF_LANES;
+    return kind == GEMM_B_LIES || kind == GEMM_B_STORE || kind == GEMM_B_ROWS ? t->b_row
+           : kind == GEMM_B_HALF                                              ? panel / 2
+                                                                              : panel;
+}
+
 /* What the sums of a micro-tile read next. */
 typedef struct gemm_at {
     const float *a, *b, *ask;
@@ -75,12 +88,61 @@ typedef struct gemm_at {
     int64_t c_at;            /* which of them next */
 } gemm_at;
 
+/* acc(m,w) += a b for one k: element i of a at i * a_row, a row of b in bv. */
+VF_INLINE void gemm_add_any(vf *acc, const int m, const int w, const float *a, int64_t a_row, const vf *bv)
+{
+#pragma GCC unroll 16
+    for (int i = 0; i < m; i++) {
+        vf av = vf_set1(a[i * a_row]);
+#pragma GCC unroll 16
+        for (int v = 0; v < w; v++) acc[i * w + v] = vf_fma(av, bv[v], acc[i * w + v]);
+    }
+}
+
+#if VF_LANES == 8
+/* Of tiles that fill the registers the compiler's own code copies sums from register to register, up to nine times in
+ * 84 instructions. Here b and the broadcast have theirs, and what fewer rows leave free is not to be had. */
+VF_INLINE void gemm_add_products(vf *acc, const int m, const int w, const float *a, int64_t a_row, const vf *bv)
+{
+    if (w != GEMM_NV || m < 4) {
+        gemm_add_any(acc, m, w, a, a_row, bv);
+        return;
+    }
+    register vf b0 __asm__("xmm13") = bv[0], b1 __asm__("xmm14") = bv[1];
+    if (m == 4) __asm__ volatile("" : : : "xmm8", "xmm9");
+    if (m <= 5) __asm__ volatile("" : : : "xmm10", "xmm11", "xmm12");
+#pragma GCC unroll 4
+    for (int i = 0; i + 1 < m; i += 2)
+        __asm__ volatile("vbroadcastss %6, %%ymm15\n\t"
+                         "vfmadd231ps %4, %%ymm15, %0\n\t"
+                         "vfmadd231ps %5, %%ymm15, %1\n\t"
+                         "vbroadcastss %7, %%ymm15\n\t"
+                         "vfmadd231ps %4, %%ymm15, %2\n\t"
+                         "vfmadd231ps %5, %%ymm15, %3"
+                         : "+x"(acc[2 * i]), "+x"(acc[2 * i + 1]), "+x"(acc[2 * i + 2]), "+x"(acc[2 * i + 3])
+                         : "x"(b0), "x"(b1), "m"(a[i * a_row]), "m"(a[(i + 1) * a_row])
+                         : "xmm15");
+    if (m % 2)
+        __asm__ volatile("vbroadcastss %4, %%ymm15\n\t"
+                         "vfmadd231ps %2, %%ymm15, %0\n\t"
+                         "vfmadd231ps %3, %%ymm15, %1"
+                         : "+x"(acc[2 * m - 2]), "+x"(acc[2 * m - 1])
+                         : "x"(b0), "x"(b1), "m"(a[(m - 1) * a_row])
+                         : "xmm15");
+}
+#else
+VF_INLINE void gemm_add_products(vf *acc, const int m, const int w, const float *a, int64_t a_row, const vf *bv)
+{
+    gemm_add_any(acc, m, w, a, a_row, bv);
+}
+#endif
+
 /* `steps` values of k for m rows and w vectors of columns; the parameters are those of gemm_tile_body. */
 VF_INLINE void gemm_add_steps(vf *acc, gemm_at *at, const int steps, const int m, const int w, const int a_i,
                               const int64_t a_step, const gemm_b kind, const gemm_tile *t)
 {
     const bool fetches_c = GEMM_FETCHES && GEMM_DENSE && m > 3; /* a panel's row in a turn, of UNROLL == NV steps */
-    const int64_t b_row = t->b_row, ahead = kind == GEMM_B_STORE ? GEMM_ROWS_AHEAD * b_row : 0;
+    const int64_t b_row = gemm_b_row(kind, t), ahead = kind == GEMM_B_STORE ? GEMM_ROWS_AHEAD * b_row : 0;
     const int64_t a_row = a_i ? a_i : t->a_i;
 #pragma GCC unroll 8
     for (int s = 0; s < steps; s++) {
@@ -96,15 +158,10 @@ VF_INLINE void gemm_add_steps(vf *acc, gemm_at *at, const int steps, const int m
         for (int v = 0; kind == GEMM_B_ROWS && v < w * VF_LANES; v += GEMM_LINE)
             __builtin_prefetch(b + GEMM_ROWS_AHEAD * b_row + v, 0, 2);
         if (fetches_c) __builtin_prefetch(at->c + at->c_at + s % GEMM_NV * GEMM_LINE, 1);
-#pragma GCC unroll 16
-        for (int i = 0; i < m; i++) {
-            vf av = vf_set1(a[i * a_row]);
-#pragma GCC unroll 16
-            for (int v = 0; v < w; v++) acc[i * w + v] = vf_fma(av, bv[v], acc[i * w + v]);
-        }
-        for (int j = 0; kind == GEMM_B_FAR && j < GEMM_NV * VF_LANES; j += GEMM_LINE)
-            __builtin_prefetch(at->ask + j, 0, 2);
-        if (kind == GEMM_B_FAR) at->ask += t->ask_step;
+        gemm_add_products(acc, m, w, a, a_row, bv);
+        const bool asks = kind == GEMM_B_FAR || (kind == GEMM_B_FAR_SELDOM && s == 0);
+        for (int j = 0; asks && j < GEMM_NV * VF_LANES; j += GEMM_LINE) __builtin_prefetch(at->ask + j, 0, 2);
+        if (asks) at->ask += t->ask_step;
         if (kind == GEMM_A_NEXT && s % 2 == 0) {
             __builtin_prefetch(at->ask + at->line * GEMM_LINE, 0, 2);
             const bool ends = ++at->line == t->ask_lines;
@@ -165,11 +222,11 @@ VF_INLINE void gemm_tile_body(const int m, const int w, const int a_i, const int
     vf acc[GEMM_ACC];
     gemm_at at = {t->a, t->b, t->ask, t->store, 0, t->c, t->c + (m - 1) * t->c_row, 0};
     const int64_t a_step = a_k ? a_k : t->a_k;
-    int64_t k = t->k;
+    const float *end = t->a + t->k * a_step, *turns = t->a + t->k / GEMM_UNROLL * GEMM_UNROLL * a_step;
 #pragma GCC unroll 32
-    for (int i = 0; i < m * w; i++) acc[i] = vf_zero();
-    for (; k >= GEMM_UNROLL; k -= GEMM_UNROLL) gemm_add_steps(acc, &at, GEMM_UNROLL, m, w, a_i, a_step, kind, t);
-    for (; GEMM_UNROLL > 1 && k > 0; k--) gemm_add_steps(acc, &at, 1, m, w, a_i, a_step, kind, t);
+    for (int i = 0; i < m * w; i++) acc[i] = vf_in_register(vf_zero()); /* or they come from one register, in turns */
+    while (at.a != turns) gemm_add_steps(acc, &at, GEMM_UNROLL, m, w, a_i, a_step, kind, t);
+    while (GEMM_UNROLL > 1 && at.a != end) gemm_add_steps(acc, &at, 1, m, w, a_i, a_step, kind, t);
     if (t->cols < w * VF_LANES) {
         float sums[GEMM_ACC * VF_LANES];
 #pragma GCC unroll 32
