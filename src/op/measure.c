@@ -5,6 +5,7 @@
 #include "op/dispatch.h"
 
 #define TRIES       15
+#define AT_LEAST    0.04 /* seconds: a scheduler may leave new threads on one processor for a while */
 #define FMA_ROUNDS  ((int64_t)1 << 17)
 #define MATH_ROUNDS ((int64_t)1 << 12)
 #define READ_FLOATS ((int64_t)1 << 22) /* at least, in one try of a thread */
@@ -50,8 +51,9 @@ static void math_tile(void *ctx, int64_t tile, int worker)
 /* How often a second every thread can run its tile, at best. */
 static double best_rate(const att_exec *exec, void (*tile)(void *, int64_t, int), job *j)
 {
+    const double first = att_clock();
     double best = 0;
-    for (int i = 0; i < TRIES; i++) {
+    for (int i = 0; i < TRIES || att_clock() - first < AT_LEAST; i++) {
         double began = att_clock();
         att_parallel(exec, att_threads(exec), tile, j);
         double rate = 1.0 / (att_clock() - began);
