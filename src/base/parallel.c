@@ -13,6 +13,7 @@
 #define IDLE_SPINS   4000 /* looks at the counter before a worker sleeps: some tens of microseconds */
 #define NO_TILE      UINT32_MAX
 #define WAIT_SPINS   2000 /* before the caller lets others run while the last tiles finish */
+#define MOST_TOLD    15   /* workers that are told where not to run: among more, one processor counts for little */
 
 typedef void tile_fn(void *ctx, int64_t tile, int worker);
 
@@ -31,6 +32,8 @@ static pthread_mutex_t gate = PTHREAD_MUTEX_INITIALIZER;  /* guards sleeping */
 static pthread_cond_t bell = PTHREAD_COND_INITIALIZER;
 static atomic_int sleeping;
 static int workers; /* started so far; changed by the owner only */
+static pthread_t told[MOST_TOLD];
+static int left_processor = -1; /* the one that the workers have been told not to run on */
 static pthread_once_t once = PTHREAD_ONCE_INIT;
 static _Thread_local bool inside; /* this thread is running a tile */
 
@@ -83,6 +86,7 @@ static void *worker_main(void *arg)
 static void forget_workers(void)
 {
     workers = 0;
+    left_processor = -1;
     atomic_store(&sleeping, 0);
     owner = (pthread_mutex_t)PTHREAD_MUTEX_INITIALIZER;
     gate = (pthread_mutex_t)PTHREAD_MUTEX_INITIALIZER;
@@ -102,9 +106,26 @@ static void start_workers(int wanted)
     pthread_once(&once, watch_forks);
     if (pthread_attr_init(&attributes) != 0) return;
     pthread_attr_setdetachstate(&attributes, PTHREAD_CREATE_DETACHED);
-    while (workers < wanted && pthread_create(&thread, &attributes, worker_main, (void *)(intptr_t)(workers + 1)) == 0)
+    while (workers < wanted &&
+           pthread_create(&thread, &attributes, worker_main, (void *)(intptr_t)(workers + 1)) == 0) {
+        if (workers < MOST_TOLD) told[workers] = thread;
         workers++;
+        left_processor = -1;
+    }
     pthread_attr_destroy(&attributes);
+}
+
+/* Workers keep to the other processors the caller may use. A scheduler that wakes a worker on the caller's own, as that
+ * of a virtual machine likes to, leaves it waiting there for milliseconds, longer than most jobs last. */
+static void leave_my_processor(void)
+{
+    int processor = sched_getcpu();
+    if (processor == left_processor || processor < 0 || processor >= CPU_SETSIZE || workers > MOST_TOLD) return;
+    left_processor = processor;
+    cpu_set_t others;
+    if (sched_getaffinity(0, sizeof others, &others) != 0 || CPU_COUNT(&others) < 2) return;
+    CPU_CLR(processor, &others);
+    for (int i = 0; i < workers; i++) pthread_setaffinity_np(told[i], sizeof others, &others);
 }
 
 static void publish(tile_fn *fn, void *ctx, unsigned tiles, unsigned threads)
@@ -141,6 +162,7 @@ void att_parallel(const att_exec *exec, int64_t tiles, tile_fn *fn, void *ctx)
         return;
     }
     start_workers(threads - 1);
+    leave_my_processor();
     publish(fn, ctx, (unsigned)tiles, (unsigned)threads);
     inside = true;
     work(0);

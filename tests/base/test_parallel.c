@@ -1,6 +1,9 @@
+#define _GNU_SOURCE
 #include "harness.h"
 
+#include <sched.h>
 #include <stdatomic.h>
+#include <unistd.h>
 
 #include "base/parallel.h"
 
@@ -91,6 +94,43 @@ static void nested_calls_stay_on_their_thread(void **state)
     assert_int_equal(n.foreign, 0);
 }
 
+typedef struct places {
+    atomic_int ran;          /* tiles of workers other than the caller */
+    atomic_int on_processor; /* of these, where the thread may run on `processor` */
+    int processor;
+} places;
+
+static void note_place(void *ctx, int64_t tile, int worker)
+{
+    (void)tile;
+    places *p = ctx;
+    cpu_set_t set;
+    usleep(200); /* or the caller runs them all */
+    if (worker == 0 || sched_getaffinity(0, sizeof set, &set) != 0) return;
+    atomic_fetch_add(&p->ran, 1);
+    if (CPU_ISSET(p->processor, &set)) atomic_fetch_add(&p->on_processor, 1);
+}
+
+/* Were the caller moved in between, another try tells. */
+static void workers_leave_the_callers_processor(void **state)
+{
+    (void)state;
+    cpu_set_t mine, after;
+    assert_int_equal(sched_getaffinity(0, sizeof mine, &mine), 0);
+    if (CPU_COUNT(&mine) < 2) skip();
+    att_exec exec = {.threads = 3};
+    int wrong = 1, ran = 0;
+    for (int tries = 0; tries < 20 && (wrong > 0 || ran == 0); tries++) {
+        places p = {.processor = sched_getcpu()};
+        att_parallel(&exec, 60, note_place, &p);
+        wrong = p.on_processor, ran = p.ran;
+    }
+    assert_true(ran > 0);
+    assert_int_equal(wrong, 0);
+    assert_int_equal(sched_getaffinity(0, sizeof after, &after), 0);
+    assert_true(CPU_EQUAL(&mine, &after)); /* the caller itself stays free */
+}
+
 static void processors_are_counted(void **state)
 {
     (void)state;
@@ -104,6 +144,7 @@ int main(void)
         cmocka_unit_test(every_tile_runs_once),
         cmocka_unit_test(no_exec_is_one_thread_in_order),
         cmocka_unit_test(nested_calls_stay_on_their_thread),
+        cmocka_unit_test(workers_leave_the_callers_processor),
         cmocka_unit_test(processors_are_counted),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
