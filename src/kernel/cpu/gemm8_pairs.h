@@ -25,7 +25,8 @@ enum {
     NR = NV * VF_LANES,
     DEPTH = 2,
     HEAD = 0
-}; /* NV of a row of words: all, and the odd columns */
+};                                     /* NV of a row of words: all, and the odd columns */
+enum { TURN = VF_LANES == 8 ? 4 : 1 }; /* pairs of k in a turn of the loop, at least */
 
 static inline int64_t tile_rows(int32_t limit)
 {
@@ -66,10 +67,8 @@ static int8_t weight(const int8_t *panel, int64_t k, int64_t j)
     return (int8_t)(j < NR / 2 ? even : (word - even) / 256);
 }
 
-/* One pair of k. */
-VF_INLINE void add_pair(const int m, vi *acc, const int16_t *a, const int64_t a_row, const int16_t *b)
+VF_INLINE void add_rows(const int m, vi *acc, const int16_t *a, const int64_t a_row, vi words, vi odd)
 {
-    const vi words = vi_load(b), odd = vi_odd(words);
 #pragma GCC unroll 16
     for (int i = 0; i < m; i++) {
         const vi pair = vi_set1_pair(a + i * a_row);
@@ -78,11 +77,55 @@ VF_INLINE void add_pair(const int m, vi *acc, const int16_t *a, const int64_t a_
     }
 }
 
+/* One pair of k. */
+#if VF_LANES == 8
+/* As gemm_add_products does: what the compiler makes of tiles that fill the registers is a quarter longer. */
+#define PAIR_OF(row) "m"(*(const int16_t(*)[2])(a + (row)*a_row))
+#define ADD_ROW(pair, sum, odd_sum)                                                                                    \
+    "vpbroadcastd " pair ", %%ymm15\n\t"                                                                               \
+    "vpmaddwd %%ymm15, %[words], %%ymm14\n\t"                                                                          \
+    "vpmaddwd %%ymm15, %[odd], %%ymm15\n\t"                                                                            \
+    "vpaddd %%ymm14, " sum ", " sum "\n\t"                                                                             \
+    "vpaddd %%ymm15, " odd_sum ", " odd_sum "\n\t"
+VF_INLINE void add_pair(const int m, vi *acc, const int16_t *a, const int64_t a_row, const int16_t *b)
+{
+    if (m < 4) {
+        const vi row = vi_load(b);
+        add_rows(m, acc, a, a_row, row, vi_odd(row));
+        return;
+    }
+    static const int16_t factor[2 * VF_LANES] = {128, 128, 128, 128, 128, 128, 128, 128,
+                                                 128, 128, 128, 128, 128, 128, 128, 128};
+    register vi words __asm__("xmm12") = vi_load(b), odd __asm__("xmm13"); /* vi_odd, its factor in no register: */
+    __asm__("vpmulhrsw %2, %1, %0" : "=x"(odd) : "x"(words), "m"(factor));
+    if (m == 4) __asm__ volatile("" : : : "xmm8", "xmm9");
+    if (m <= 5) __asm__ volatile("" : : : "xmm10", "xmm11");
+#pragma GCC unroll 4
+    for (int i = 0; i + 1 < m; i += 2)
+        __asm__ volatile(ADD_ROW("%[pair]", "%0", "%1") ADD_ROW("%[next]", "%2", "%3")
+                         : "+x"(acc[2 * i]), "+x"(acc[2 * i + 1]), "+x"(acc[2 * i + 2]), "+x"(acc[2 * i + 3])
+                         : [words] "x"(words), [odd] "x"(odd), [pair] PAIR_OF(i), [next] PAIR_OF(i + 1)
+                         : "xmm14", "xmm15");
+    if (m % 2)
+        __asm__ volatile(ADD_ROW("%[pair]", "%0", "%1")
+                         : "+x"(acc[2 * m - 2]), "+x"(acc[2 * m - 1])
+                         : [words] "x"(words), [odd] "x"(odd), [pair] PAIR_OF(m - 1)
+                         : "xmm14", "xmm15");
+}
+#else
+VF_INLINE void add_pair(const int m, vi *acc, const int16_t *a, const int64_t a_row, const int16_t *b)
+{
+    const vi words = vi_load(b);
+    add_rows(m, acc, a, a_row, words, vi_odd(words));
+}
+#endif
+
 /* c(m,NR) dense; m is a constant after inlining, and so is the number of `sets` of sums that take turns, so that few
  * rows do not wait for the sum before. `scale` has NR readable values. */
 VF_INLINE void tile_body(const int m, float *c, const tile8 *t)
 {
-    const int sets = (VI_DOT_CHAINS + m * NV - 1) / (m * NV), sums = m * NV;
+    const int sets = (VI_DOT_CHAINS + m * NV - 1) / (m * NV), sums = m * NV, turn = sets < TURN ? TURN : sets;
+    const int each = turn > sets ? 2 : 1; /* pairs that a line asked for lasts for, at least */
     vi acc[MR * NV + VI_DOT_CHAINS];
     const int16_t *a = t->a, *b = (const int16_t *)(const void *)t->b;
     const int64_t a_row = t->a_row;
@@ -90,11 +133,12 @@ VF_INLINE void tile_body(const int m, float *c, const tile8 *t)
     int64_t p = t->k / 2;
 #pragma GCC unroll 32
     for (int i = 0; i < sets * sums; i++) acc[i] = vi_zero();
-    for (; p >= sets; p -= sets, a += 2 * sets, b += sets * NR)
+    for (; p >= turn; p -= turn, a += 2 * turn, b += turn * NR)
 #pragma GCC unroll 8
-        for (int s = 0; s < sets; s++, ask += t->ask_step) {
-            __builtin_prefetch(ask);
-            add_pair(m, acc + s * sums, a + 2 * s, a_row, b + s * NR);
+        for (int s = 0; s < turn; s++) {
+            if (s % each == 0) __builtin_prefetch(ask);
+            if (s % each == 0) ask += each * t->ask_step;
+            add_pair(m, acc + s % sets * sums, a + 2 * s, a_row, b + s * NR);
         }
     for (; p > 0; p--, a += 2, b += NR) add_pair(m, acc, a, a_row, b);
 #pragma GCC unroll 32
