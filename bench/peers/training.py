@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Training steps, attend beside PyTorch eager, in turns.
 
-usage: training.py ATTEND [--model nmt-step] [--width 256] [--bfloat16] [--threads 2] [--rounds 5]
+usage: training.py ATTEND [--model nmt-step] [--width N] [--bfloat16] [--threads 2] [--rounds 5]
 needs: pip install torch
 
 The same shapes for both; forward, backward and Adam, no dropout; float32, or with --bfloat16 mixed precision, for PyTorch
@@ -123,6 +123,7 @@ def gpt(width):
     return GPT()
 
 
+WIDTHS = {"transformer": 128, "gpt": 384}
 MODELS = {  # what makes it, vocabulary, batch, words
     "nmt-step": (stepwise, V, 64, 16),
     "nmt": (tutorial, V, 64, 16),
@@ -155,13 +156,14 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("attend")
     parser.add_argument("--model", default="nmt-step", choices=list(MODELS))
-    parser.add_argument("--width", type=int, default=256)
+    parser.add_argument("--width", type=int, help="256, but 128 for transformer and 384 for gpt")
     parser.add_argument("--bfloat16", action="store_true")
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--rounds", type=int, default=5)
     a = parser.parse_args()
-    arguments = ["train", "--model", a.model, "--width", str(a.width)] + ["--bfloat16"] * a.bfloat16
-    peers = {"pytorch": torch_step(a.model, a.width, a.threads, a.bfloat16)}
+    width = a.width or WIDTHS.get(a.model, 256)
+    arguments = ["train", "--model", a.model, "--width", str(width)] + ["--bfloat16"] * a.bfloat16
+    peers = {"pytorch": torch_step(a.model, width, a.threads, a.bfloat16)}
     compare(a.attend, arguments, peers, rounds=a.rounds, runs=3, threads=a.threads)
 
 
