@@ -96,21 +96,21 @@ VF_INLINE void add_pair(const int m, vi *acc, const int16_t *a, const int64_t a_
     }
     static const int16_t factor[2 * VF_LANES] = {128, 128, 128, 128, 128, 128, 128, 128,
                                                  128, 128, 128, 128, 128, 128, 128, 128};
-    register vi words __asm__("xmm12") = vi_load(b), odd __asm__("xmm13"); /* vi_odd, its factor in no register: */
+    register vi words __asm__("ymm12") = vi_load(b), odd __asm__("ymm13"); /* vi_odd, its factor in no register: */
     __asm__("vpmulhrsw %2, %1, %0" : "=x"(odd) : "x"(words), "m"(factor));
-    if (m == 4) __asm__ volatile("" : : : "xmm8", "xmm9");
-    if (m <= 5) __asm__ volatile("" : : : "xmm10", "xmm11");
+    if (m == 4) __asm__ volatile("" : : : "ymm8", "ymm9");
+    if (m <= 5) __asm__ volatile("" : : : "ymm10", "ymm11");
 #pragma GCC unroll 4
     for (int i = 0; i + 1 < m; i += 2)
         __asm__ volatile(ADD_ROW("%[pair]", "%0", "%1") ADD_ROW("%[next]", "%2", "%3")
                          : "+x"(acc[2 * i]), "+x"(acc[2 * i + 1]), "+x"(acc[2 * i + 2]), "+x"(acc[2 * i + 3])
                          : [words] "x"(words), [odd] "x"(odd), [pair] PAIR_OF(i), [next] PAIR_OF(i + 1)
-                         : "xmm14", "xmm15");
+                         : "ymm14", "ymm15");
     if (m % 2)
         __asm__ volatile(ADD_ROW("%[pair]", "%0", "%1")
                          : "+x"(acc[2 * m - 2]), "+x"(acc[2 * m - 1])
                          : [words] "x"(words), [odd] "x"(odd), [pair] PAIR_OF(m - 1)
-                         : "xmm14", "xmm15");
+                         : "ymm14", "ymm15");
 }
 #else
 VF_INLINE void add_pair(const int m, vi *acc, const int16_t *a, const int64_t a_row, const int16_t *b)

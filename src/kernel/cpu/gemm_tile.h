@@ -108,9 +108,9 @@ VF_INLINE void gemm_add_products(vf *acc, const int m, const int w, const float 
         gemm_add_any(acc, m, w, a, a_row, bv);
         return;
     }
-    register vf b0 __asm__("xmm13") = bv[0], b1 __asm__("xmm14") = bv[1];
-    if (m == 4) __asm__ volatile("" : : : "xmm8", "xmm9");
-    if (m <= 5) __asm__ volatile("" : : : "xmm10", "xmm11", "xmm12");
+    register vf b0 __asm__("ymm13") = bv[0], b1 __asm__("ymm14") = bv[1];
+    if (m == 4) __asm__ volatile("" : : : "ymm8", "ymm9");
+    if (m <= 5) __asm__ volatile("" : : : "ymm10", "ymm11", "ymm12");
 #pragma GCC unroll 4
     for (int i = 0; i + 1 < m; i += 2)
         __asm__ volatile("vbroadcastss %6, %%ymm15\n\t"
@@ -121,14 +121,14 @@ VF_INLINE void gemm_add_products(vf *acc, const int m, const int w, const float 
                          "vfmadd231ps %5, %%ymm15, %3"
                          : "+x"(acc[2 * i]), "+x"(acc[2 * i + 1]), "+x"(acc[2 * i + 2]), "+x"(acc[2 * i + 3])
                          : "x"(b0), "x"(b1), "m"(a[i * a_row]), "m"(a[(i + 1) * a_row])
-                         : "xmm15");
+                         : "ymm15");
     if (m % 2)
         __asm__ volatile("vbroadcastss %4, %%ymm15\n\t"
                          "vfmadd231ps %2, %%ymm15, %0\n\t"
                          "vfmadd231ps %3, %%ymm15, %1"
                          : "+x"(acc[2 * m - 2]), "+x"(acc[2 * m - 1])
                          : "x"(b0), "x"(b1), "m"(a[(m - 1) * a_row])
-                         : "xmm15");
+                         : "ymm15");
 }
 #else
 VF_INLINE void gemm_add_products(vf *acc, const int m, const int w, const float *a, int64_t a_row, const vf *bv)
