@@ -20,8 +20,8 @@ typedef enum att_isa {
 } att_isa;
 
 typedef struct att_exec {
-    int threads; /* 0 or 1: the calling thread alone; n: it and n - 1 others, which sleep between calls and, up to 15 of
-                    them, run on the caller's other processors (sched_setaffinity) */
+    int threads; /* 0 or 1: the calling thread alone; n: it and n - 1 workers, which sleep between calls and, if they
+                    are 15 at most, keep off the caller's processor by their affinity */
     att_isa isa; /* an upper bound; a higher one than the machine has is lowered silently to the machine's */
 } att_exec;
 
