@@ -19,14 +19,8 @@
 #else
 #define GEMM8_MR 4
 #endif
-enum {
-    MR = GEMM8_MR,
-    NV = 2,
-    NR = NV * VF_LANES,
-    DEPTH = 2,
-    HEAD = 0
-};                                     /* NV of a row of words: all, and the odd columns */
-enum { TURN = VF_LANES == 8 ? 4 : 1 }; /* pairs of k in a turn of the loop, at least */
+/* NV of a row of words: all, and the odd columns. TURN: pairs of k in a turn of the loop, at least. */
+enum { MR = GEMM8_MR, NV = 2, NR = NV * VF_LANES, DEPTH = 2, HEAD = 0, TURN = VF_LANES == 8 ? 4 : 1 };
 
 static inline int64_t tile_rows(int32_t limit)
 {
@@ -67,19 +61,6 @@ static int8_t weight(const int8_t *panel, int64_t k, int64_t j)
     return (int8_t)(j < NR / 2 ? even : (word - even) / 256);
 }
 
-VF_INLINE void add_rows(const int m, vi *acc, const int16_t *a, const int64_t a_row, vi words, vi odd)
-{
-#pragma GCC unroll 16
-    for (int i = 0; i < m; i++) {
-        const vi pair = vi_set1_pair(a + i * a_row);
-        acc[i * NV] = vi_dot(acc[i * NV], words, pair);
-        acc[i * NV + 1] = vi_dot(acc[i * NV + 1], odd, pair);
-    }
-}
-
-/* One pair of k. */
-#if VF_LANES == 8
-/* As gemm_add_products does: what the compiler makes of tiles that fill the registers is a quarter longer. */
 #define PAIR_OF(row) "m"(*(const int16_t(*)[2])(a + (row)*a_row))
 #define ADD_ROW(pair, sum, odd_sum)                                                                                    \
     "vpbroadcastd " pair ", %%ymm15\n\t"                                                                               \
@@ -87,38 +68,41 @@ VF_INLINE void add_rows(const int m, vi *acc, const int16_t *a, const int64_t a_
     "vpmaddwd %%ymm15, %[odd], %%ymm15\n\t"                                                                            \
     "vpaddd %%ymm14, " sum ", " sum "\n\t"                                                                             \
     "vpaddd %%ymm15, " odd_sum ", " odd_sum "\n\t"
+
+/* One pair of k. On AVX2 in assembly for the same reason as gemm_add_products: the compiler's code is a quarter longer.
+ */
 VF_INLINE void add_pair(const int m, vi *acc, const int16_t *a, const int64_t a_row, const int16_t *b)
 {
-    if (m < 4) {
-        const vi row = vi_load(b);
-        add_rows(m, acc, a, a_row, row, vi_odd(row));
+#if VF_LANES == 8
+    if (m >= 4) {
+        static const int16_t factor[2 * VF_LANES] = {128, 128, 128, 128, 128, 128, 128, 128,
+                                                     128, 128, 128, 128, 128, 128, 128, 128};
+        register vi words __asm__("ymm12") = vi_load(b), odd __asm__("ymm13"); /* vi_odd, its factor in no register: */
+        __asm__("vpmulhrsw %2, %1, %0" : "=x"(odd) : "x"(words), "m"(factor));
+        if (m == 4) __asm__ volatile("" : : : "ymm8", "ymm9");
+        if (m <= 5) __asm__ volatile("" : : : "ymm10", "ymm11");
+#pragma GCC unroll 4
+        for (int i = 0; i + 1 < m; i += 2)
+            __asm__ volatile(ADD_ROW("%[pair]", "%0", "%1") ADD_ROW("%[next]", "%2", "%3")
+                             : "+x"(acc[2 * i]), "+x"(acc[2 * i + 1]), "+x"(acc[2 * i + 2]), "+x"(acc[2 * i + 3])
+                             : [words] "x"(words), [odd] "x"(odd), [pair] PAIR_OF(i), [next] PAIR_OF(i + 1)
+                             : "ymm14", "ymm15");
+        if (m % 2)
+            __asm__ volatile(ADD_ROW("%[pair]", "%0", "%1")
+                             : "+x"(acc[2 * m - 2]), "+x"(acc[2 * m - 1])
+                             : [words] "x"(words), [odd] "x"(odd), [pair] PAIR_OF(m - 1)
+                             : "ymm14", "ymm15");
         return;
     }
-    static const int16_t factor[2 * VF_LANES] = {128, 128, 128, 128, 128, 128, 128, 128,
-                                                 128, 128, 128, 128, 128, 128, 128, 128};
-    register vi words __asm__("ymm12") = vi_load(b), odd __asm__("ymm13"); /* vi_odd, its factor in no register: */
-    __asm__("vpmulhrsw %2, %1, %0" : "=x"(odd) : "x"(words), "m"(factor));
-    if (m == 4) __asm__ volatile("" : : : "ymm8", "ymm9");
-    if (m <= 5) __asm__ volatile("" : : : "ymm10", "ymm11");
-#pragma GCC unroll 4
-    for (int i = 0; i + 1 < m; i += 2)
-        __asm__ volatile(ADD_ROW("%[pair]", "%0", "%1") ADD_ROW("%[next]", "%2", "%3")
-                         : "+x"(acc[2 * i]), "+x"(acc[2 * i + 1]), "+x"(acc[2 * i + 2]), "+x"(acc[2 * i + 3])
-                         : [words] "x"(words), [odd] "x"(odd), [pair] PAIR_OF(i), [next] PAIR_OF(i + 1)
-                         : "ymm14", "ymm15");
-    if (m % 2)
-        __asm__ volatile(ADD_ROW("%[pair]", "%0", "%1")
-                         : "+x"(acc[2 * m - 2]), "+x"(acc[2 * m - 1])
-                         : [words] "x"(words), [odd] "x"(odd), [pair] PAIR_OF(m - 1)
-                         : "ymm14", "ymm15");
-}
-#else
-VF_INLINE void add_pair(const int m, vi *acc, const int16_t *a, const int64_t a_row, const int16_t *b)
-{
-    const vi words = vi_load(b);
-    add_rows(m, acc, a, a_row, words, vi_odd(words));
-}
 #endif
+    const vi words = vi_load(b), odd = vi_odd(words);
+#pragma GCC unroll 16
+    for (int i = 0; i < m; i++) {
+        const vi pair = vi_set1_pair(a + i * a_row);
+        acc[i * NV] = vi_dot(acc[i * NV], words, pair);
+        acc[i * NV + 1] = vi_dot(acc[i * NV + 1], odd, pair);
+    }
+}
 
 /* c(m,NR) dense; m is a constant after inlining, and so is the number of `sets` of sums that take turns, so that few
  * rows do not wait for the sum before. `scale` has NR readable values. */

@@ -88,9 +88,35 @@ typedef struct gemm_at {
     int64_t c_at;            /* which of them next */
 } gemm_at;
 
-/* acc(m,w) += a b for one k: element i of a at i * a_row, a row of b in bv. */
-VF_INLINE void gemm_add_any(vf *acc, const int m, const int w, const float *a, int64_t a_row, const vf *bv)
+#define GEMM_ADD_ROW(a, sum, next_sum)                                                                                 \
+    "vbroadcastss " a ", %%ymm15\n\t"                                                                                  \
+    "vfmadd231ps %[b0], %%ymm15, " sum "\n\t"                                                                          \
+    "vfmadd231ps %[b1], %%ymm15, " next_sum "\n\t"
+
+/* acc(m,w) += a b for one k: element i of a at i * a_row, a row of b in bv. On AVX2 tiles that fill the registers say
+ * which of them b and the broadcast have, and what fewer rows leave free is not to be had: the compiler's own code
+ * copies sums from register to register, twice in 86 instructions for six rows and six times in 78 for five. */
+VF_INLINE void gemm_add_products(vf *acc, const int m, const int w, const float *a, int64_t a_row, const vf *bv)
 {
+#if VF_LANES == 8
+    if (w == GEMM_NV && m >= 4) {
+        register vf b0 __asm__("ymm13") = bv[0], b1 __asm__("ymm14") = bv[1];
+        if (m == 4) __asm__ volatile("" : : : "ymm8", "ymm9");
+        if (m <= 5) __asm__ volatile("" : : : "ymm10", "ymm11", "ymm12");
+#pragma GCC unroll 4
+        for (int i = 0; i + 1 < m; i += 2)
+            __asm__ volatile(GEMM_ADD_ROW("%[a]", "%0", "%1") GEMM_ADD_ROW("%[next]", "%2", "%3")
+                             : "+x"(acc[2 * i]), "+x"(acc[2 * i + 1]), "+x"(acc[2 * i + 2]), "+x"(acc[2 * i + 3])
+                             : [b0] "x"(b0), [b1] "x"(b1), [a] "m"(a[i * a_row]), [next] "m"(a[(i + 1) * a_row])
+                             : "ymm15");
+        if (m % 2)
+            __asm__ volatile(GEMM_ADD_ROW("%[a]", "%0", "%1")
+                             : "+x"(acc[2 * m - 2]), "+x"(acc[2 * m - 1])
+                             : [b0] "x"(b0), [b1] "x"(b1), [a] "m"(a[(m - 1) * a_row])
+                             : "ymm15");
+        return;
+    }
+#endif
 #pragma GCC unroll 16
     for (int i = 0; i < m; i++) {
         vf av = vf_set1(a[i * a_row]);
@@ -98,44 +124,6 @@ VF_INLINE void gemm_add_any(vf *acc, const int m, const int w, const float *a, i
         for (int v = 0; v < w; v++) acc[i * w + v] = vf_fma(av, bv[v], acc[i * w + v]);
     }
 }
-
-#if VF_LANES == 8
-/* Of tiles that fill the registers the compiler's own code copies sums from register to register, up to nine times in
- * 84 instructions. Here b and the broadcast have theirs, and what fewer rows leave free is not to be had. */
-VF_INLINE void gemm_add_products(vf *acc, const int m, const int w, const float *a, int64_t a_row, const vf *bv)
-{
-    if (w != GEMM_NV || m < 4) {
-        gemm_add_any(acc, m, w, a, a_row, bv);
-        return;
-    }
-    register vf b0 __asm__("ymm13") = bv[0], b1 __asm__("ymm14") = bv[1];
-    if (m == 4) __asm__ volatile("" : : : "ymm8", "ymm9");
-    if (m <= 5) __asm__ volatile("" : : : "ymm10", "ymm11", "ymm12");
-#pragma GCC unroll 4
-    for (int i = 0; i + 1 < m; i += 2)
-        __asm__ volatile("vbroadcastss %6, %%ymm15\n\t"
-                         "vfmadd231ps %4, %%ymm15, %0\n\t"
-                         "vfmadd231ps %5, %%ymm15, %1\n\t"
-                         "vbroadcastss %7, %%ymm15\n\t"
-                         "vfmadd231ps %4, %%ymm15, %2\n\t"
-                         "vfmadd231ps %5, %%ymm15, %3"
-                         : "+x"(acc[2 * i]), "+x"(acc[2 * i + 1]), "+x"(acc[2 * i + 2]), "+x"(acc[2 * i + 3])
-                         : "x"(b0), "x"(b1), "m"(a[i * a_row]), "m"(a[(i + 1) * a_row])
-                         : "ymm15");
-    if (m % 2)
-        __asm__ volatile("vbroadcastss %4, %%ymm15\n\t"
-                         "vfmadd231ps %2, %%ymm15, %0\n\t"
-                         "vfmadd231ps %3, %%ymm15, %1"
-                         : "+x"(acc[2 * m - 2]), "+x"(acc[2 * m - 1])
-                         : "x"(b0), "x"(b1), "m"(a[(m - 1) * a_row])
-                         : "ymm15");
-}
-#else
-VF_INLINE void gemm_add_products(vf *acc, const int m, const int w, const float *a, int64_t a_row, const vf *bv)
-{
-    gemm_add_any(acc, m, w, a, a_row, bv);
-}
-#endif
 
 /* `steps` values of k for m rows and w vectors of columns; the parameters are those of gemm_tile_body. */
 VF_INLINE void gemm_add_steps(vf *acc, gemm_at *at, const int steps, const int m, const int w, const int a_i,
